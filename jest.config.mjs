@@ -6,6 +6,8 @@ export default {
   testPathIgnorePatterns: ['/node_modules/', '\\.e2e\\.test\\.ts$'],
   modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/data/'],
   maxWorkers: 2,
+  // Real servers and processes, two at a time on a machine that may be busy. Only a test that hangs takes so long.
+  testTimeout: 20_000,
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '\\.ts$': [
