@@ -1,0 +1,112 @@
+import { hostname } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { EnvReader } from '../common/env.js';
+import { LOG_LEVELS } from '../common/log.js';
+import { addressSchema, LIMITS, peerNameSchema } from '../index-server/api.js';
+
+/** Longest path of a Unix socket in bytes: `sun_path` of unix(7), its final zero left out. */
+const SOCKET_PATH_BYTES = 107;
+
+/** Everything that can be set about a peer. Paths are absolute, sizes in bytes. */
+export interface PeerConfig {
+  readonly dataDir: string;
+  readonly shareDir: string;
+  readonly socketPath: string;
+  readonly peerName: string;
+  /** host:port that others dial; undefined means the address that the gRPC server turns out to listen on. */
+  readonly advertiseAddress: string | undefined;
+  readonly listenAddress: string;
+  /** 0 lets the system choose. */
+  readonly grpcPort: number;
+  /** 0 lets the system choose. */
+  readonly httpPort: number;
+  readonly indexUrl: string;
+  readonly joinSecretFile: string | undefined;
+  /** 0 means no quota. */
+  readonly quotaBytes: number;
+  /** Free space on the disk that is left alone. */
+  readonly reserveBytes: number;
+  /** Copies of a file when its publisher does not say. */
+  readonly replicas: number;
+  readonly isLoginRequired: boolean;
+  /** Whether the HTTP door answers programs on the same machine without a token. */
+  readonly hasLoopbackAccess: boolean;
+  readonly drainSeconds: number;
+  readonly logLevel: (typeof LOG_LEVELS)[number];
+}
+
+/** Reads the environment. Throws one `invalid` that names every setting at fault. */
+export function readConfig(env: NodeJS.ProcessEnv): PeerConfig {
+  const reader = new EnvReader(env);
+  const dataDir = resolve(reader.string('SHOAL_DATA_DIR', 'data'));
+  const listenAddress = reader.string('SHOAL_LISTEN_ADDRESS', '127.0.0.1');
+  const config: PeerConfig = Object.freeze({
+    dataDir,
+    shareDir: resolve(reader.string('SHOAL_SHARE_DIR', join(dataDir, 'share'))),
+    socketPath: readSocketPath(reader, dataDir),
+    peerName: readPeerName(reader),
+    advertiseAddress: readAdvertiseAddress(reader, listenAddress),
+    listenAddress,
+    grpcPort: reader.port('SHOAL_GRPC_PORT', 4999),
+    httpPort: reader.port('SHOAL_HTTP_PORT', 5001),
+    indexUrl: reader.url('SHOAL_INDEX_URL', 'http://127.0.0.1:5000'),
+    joinSecretFile: reader.optional('SHOAL_JOIN_SECRET_FILE'),
+    quotaBytes: reader.bytes('SHOAL_QUOTA_BYTES', 0),
+    reserveBytes: reader.bytes('SHOAL_RESERVE_BYTES', 64 * 1024 * 1024),
+    replicas: reader.int('SHOAL_REPLICAS', { fallback: 1, min: 1, max: LIMITS.replicas }),
+    isLoginRequired: reader.bool('SHOAL_REQUIRE_LOGIN', false),
+    hasLoopbackAccess: reader.bool('SHOAL_LOOPBACK_ACCESS', true),
+    drainSeconds: reader.int('SHOAL_DRAIN_SECONDS', { fallback: 25, min: 0, max: 3600 }),
+    logLevel: reader.oneOf('SHOAL_LOG_LEVEL', LOG_LEVELS, 'info'),
+  });
+  reader.finish();
+  return config;
+}
+
+/** Whether an address to listen on is reached from this machine only. */
+export function isLoopback(address: string): boolean {
+  return address === 'localhost' || address === '::1' || /^127\.\d+\.\d+\.\d+$/.test(address);
+}
+
+/** host:port, with the brackets that an IPv6 address needs. */
+export function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function readSocketPath(reader: EnvReader, dataDir: string): string {
+  const path = resolve(reader.string('SHOAL_SOCKET', join(dataDir, 'control.sock')));
+  // The socket is made under a passing name in the same folder; see control-server.ts.
+  const bytes = Math.max(Buffer.byteLength(path), Buffer.byteLength(dirname(path)) + '/.xxxxxx/s'.length);
+  if (bytes > SOCKET_PATH_BYTES) {
+    reader.problem(
+      `SHOAL_SOCKET is '${path}', which is longer than the ${SOCKET_PATH_BYTES} bytes that a socket's path may have; ` +
+        'name a shorter one, such as /tmp/shoal.sock',
+    );
+  }
+  return path;
+}
+
+function readPeerName(reader: EnvReader): string {
+  const name = reader.string('SHOAL_PEER_NAME', hostname().toLowerCase());
+  if (!peerNameSchema.safeParse(name).success) {
+    reader.problem(`SHOAL_PEER_NAME is '${name}', not a DNS name in lower case such as shoal-peer-0`);
+  }
+  return name;
+}
+
+function readAdvertiseAddress(reader: EnvReader, listenAddress: string): string | undefined {
+  const address = reader.optional('SHOAL_ADVERTISE_ADDRESS');
+  if (address === undefined) {
+    if (!isLoopback(listenAddress)) {
+      reader.problem(
+        `SHOAL_ADVERTISE_ADDRESS is not set; with SHOAL_LISTEN_ADDRESS ${listenAddress} it must be the host:port ` +
+          'at which other peers reach this one',
+      );
+    }
+    return undefined;
+  }
+  if (!addressSchema.safeParse(address).success) {
+    reader.problem(`SHOAL_ADVERTISE_ADDRESS is '${address}', not host:port`);
+  }
+  return address;
+}
