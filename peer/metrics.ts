@@ -3,7 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { ERROR_CODES } from '../common/errors.js';
 
 /** What bytes between peers, or to a client, were for. */
-export const BYTE_KINDS = ['chunk', 'manifest', 'download', 'upload', 'http'] as const;
+export const BYTE_KINDS = ['exchange', 'download', 'upload', 'http'] as const;
 /** What became of a chunk that arrived. */
 export const CHUNK_RESULTS = ['ok', 'corrupt', 'duplicate', 'refused'] as const;
 /** `ok`, or the code of the error that a call ended with. */

@@ -1,0 +1,120 @@
+import { toShoalError } from '../common/errors.js';
+import type { Logger } from '../common/log.js';
+import type { Order } from '../index-server/api.js';
+import type { ChunkStore } from './chunk-store.js';
+import { mergeRecord } from './records.js';
+import type { Removals } from './removals.js';
+import type { Fetcher } from './swarm/fetch.js';
+import type { TicketVerifier } from './tickets.js';
+
+/*
+ * Does what the index asks for in its answers to heartbeats. Orders are repeated until our holdings show that they are
+ * done, so nothing is kept here over a restart, and a failure only means that the next repetition comes too early.
+ */
+
+const FIRST_RETRY_MS = 2_000;
+const LAST_RETRY_MS = 5 * 60_000;
+
+type ReplicateOrder = Extract<Order, { do: 'replicate' }>;
+type UpdateOrder = Extract<Order, { do: 'update' }>;
+
+/** What an {@link OrderRunner} works with. */
+export interface OrderRunnerDeps {
+  readonly store: Pick<ChunkStore, 'get'>;
+  readonly fetcher: Pick<Fetcher, 'start'>;
+  readonly verifier: Pick<TicketVerifier, 'verifyRecord'>;
+  readonly removals: Pick<Removals, 'remove'>;
+  readonly log: Logger;
+  readonly now: () => number;
+}
+
+/** How much to do at a time. */
+export interface OrderRunnerOptions {
+  /** Files that are replicated at once. */
+  readonly concurrency: number;
+}
+
+/** Carries out orders, from the first {@link take} until {@link stop}. */
+export class OrderRunner {
+  readonly #deps: OrderRunnerDeps;
+  readonly #options: OrderRunnerOptions;
+  readonly #stopped = new AbortController();
+  readonly #waiting = new Map<string, ReplicateOrder>();
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #failed = new Map<string, { readonly times: number; readonly notBeforeMs: number }>();
+  #quick: Promise<void> = Promise.resolve();
+
+  constructor(deps: OrderRunnerDeps, options: OrderRunnerOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  /** Takes the orders of one answer, which was asked for at `askedAtMs`. They replace those that still wait. */
+  take(orders: readonly Order[], askedAtMs: number): void {
+    if (this.#stopped.signal.aborted) return;
+    this.#waiting.clear();
+    const wanted = new Set(orders.map((order) => order.id));
+    for (const id of this.#failed.keys()) if (!wanted.has(id)) this.#failed.delete(id);
+    for (const order of orders) {
+      if (order.do === 'replicate') this.#waiting.set(order.id, order);
+      else this.#quick = this.#quick.then(() => this.#doQuickly(order, askedAtMs));
+    }
+    this.#startMore();
+  }
+
+  /** Stops what runs, keeping what was fetched, and takes no more. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    this.#waiting.clear();
+    await Promise.all([...this.#running.values(), this.#quick]);
+  }
+
+  async #doQuickly(order: Exclude<Order, ReplicateOrder>, askedAtMs: number): Promise<void> {
+    if (this.#stopped.signal.aborted) return;
+    try {
+      if (order.do === 'update') await this.#update(order);
+      else if (await this.#deps.removals.remove(order.id, askedAtMs)) {
+        this.#deps.log.info({ id: order.id }, 'removed a file that is no longer in the catalogue');
+      }
+    } catch (error) {
+      this.#deps.log.warn({ id: order.id, order: order.do, error: toShoalError(error) }, 'an order failed');
+    }
+  }
+
+  async #update(order: UpdateOrder): Promise<void> {
+    const file = this.#deps.store.get(order.id);
+    if (file === undefined) return;
+    const claims = await this.#deps.verifier.verifyRecord(order.record);
+    if (claims.id !== order.id) throw new Error(`the record is for ${claims.id}`);
+    await file.setRecords(mergeRecord(file.records, order.record), { sha256: claims.sha256 });
+  }
+
+  #startMore(): void {
+    for (const [id, order] of this.#waiting) {
+      if (this.#running.size >= this.#options.concurrency) return;
+      if (this.#running.has(id) || this.#deps.now() < (this.#failed.get(id)?.notBeforeMs ?? 0)) continue;
+      this.#waiting.delete(id);
+      const run = this.#replicate(order).finally(() => {
+        this.#running.delete(id);
+        if (!this.#stopped.signal.aborted) this.#startMore();
+      });
+      this.#running.set(id, run);
+    }
+  }
+
+  async #replicate(order: ReplicateOrder): Promise<void> {
+    const { id, record, ticket, holders } = order;
+    try {
+      const fetch = this.#deps.fetcher.start({ id, record, ticket, holders });
+      await fetch.finished(this.#stopped.signal);
+      this.#failed.delete(id);
+    } catch (thrown) {
+      if (this.#stopped.signal.aborted) return;
+      const times = (this.#failed.get(id)?.times ?? 0) + 1;
+      const waitMs = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(times - 1, 20));
+      this.#failed.set(id, { times, notBeforeMs: this.#deps.now() + waitMs });
+      const error = toShoalError(thrown);
+      this.#deps.log.warn({ id, times, error }, 'could not make the copy that the index asked for');
+    }
+  }
+}

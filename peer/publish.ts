@@ -1,0 +1,290 @@
+import { ShoalError, toShoalError } from '../common/errors.js';
+import type { Logger } from '../common/log.js';
+import { nameProblem, type Published, type PublishBody, publishBodySchema } from '../index-server/api.js';
+import type { Auth, IndexClient } from '../index-server/client.js';
+import type { ChunkStore, IngestSource, StoredFile } from './chunk-store.js';
+import type { LivePeer, Membership } from './membership.js';
+import { claimsOf, mergeRecord } from './records.js';
+import type { Removals } from './removals.js';
+import type { RemotePeers } from './swarm/remote-peer.js';
+
+/*
+ * Publishing: read once and store, only when that is durable tell the index, keep the record that it signed, then have
+ * other peers pull copies until there are as many as were asked for. A file that the index refused is not kept.
+ */
+
+/** Files below this size are read before the caller's rights are known: asking first would take longer than reading. */
+const ASK_FIRST_BYTES = 1024 * 1024;
+
+/** How to publish. */
+export interface PublishOptions {
+  readonly name: string;
+  readonly tags?: Readonly<Record<string, string>>;
+  readonly visibility?: 'public' | 'private';
+  readonly readers?: readonly string[];
+  /** Copies; the daemon's default when it is not given. */
+  readonly replicas?: number | undefined;
+  /** Session or publish ticket of the user to publish for; the peer's own account when it is not given. */
+  readonly onBehalf?: string | undefined;
+  /** Whether to wait for the copies. If not, they are made all the same. */
+  readonly wait: boolean;
+}
+
+/** How far a publish is. While `replicating`, bytes are counted in whole copies. */
+export interface PublishProgress {
+  readonly phase: 'storing' | 'replicating';
+  readonly doneBytes: number;
+  /** 0 when it is not known. */
+  readonly totalBytes: number;
+  /** Complete copies by now. */
+  readonly copies: number;
+}
+
+/** A file that is published and durable here. */
+export interface PublishOutcome {
+  readonly published: Published;
+  readonly sha256: string;
+  /** Complete copies, this one included, when the publish ended. Fewer than wanted if no live peer could take more. */
+  readonly copies: number;
+}
+
+/** What a {@link Publisher} works with. */
+export interface PublisherDeps {
+  readonly store: Pick<ChunkStore, 'ingest' | 'get' | 'remove'>;
+  readonly index: Pick<IndexClient, 'publish' | 'locate' | 'account'>;
+  readonly membership: Pick<Membership, 'auth' | 'livePeers' | 'livePeerCount' | 'swarmToken' | 'peerName'>;
+  readonly peers: Pick<RemotePeers, 'replicate'>;
+  readonly removals: Pick<Removals, 'protect' | 'remove'>;
+  /** Told when a file has got its record and may be announced. */
+  readonly announcer: { changed(id: string): void };
+  readonly log: Logger;
+  readonly now: () => number;
+}
+
+/** Publishes files on behalf of users. */
+export class Publisher {
+  readonly #deps: PublisherDeps;
+  readonly #defaultReplicas: number;
+  readonly #stopped = new AbortController();
+  readonly #background = new Set<Promise<unknown>>();
+  /** Files of which nobody knows whether the index took them, with the user to ask for. */
+  readonly #unsettled = new Map<string, string | undefined>();
+
+  constructor(deps: PublisherDeps, options: { readonly defaultReplicas: number }) {
+    this.#deps = deps;
+    this.#defaultReplicas = options.defaultReplicas;
+  }
+
+  /**
+   * Stores and publishes. Bad options are `invalid`, and a missing right or an index that is away is told, before a
+   * large source is read. When `signal` fires nothing is published, unless it already is.
+   */
+  async publish(
+    source: IngestSource,
+    options: PublishOptions,
+    { signal, onProgress }: { readonly signal: AbortSignal; readonly onProgress?: (progress: PublishProgress) => void },
+  ): Promise<PublishOutcome> {
+    const wanted = checkOptions(options, this.#defaultReplicas);
+    const auth = this.#deps.membership.auth(options.onBehalf);
+    const size = 'stream' in source ? source.size : undefined;
+    if (size === undefined || size >= ASK_FIRST_BYTES) await this.#deps.index.account(auth, signal);
+    const { file, sha256, isNew } = await this.#deps.store.ingest(source, {
+      signal,
+      onProgress: (doneBytes, totalBytes) =>
+        onProgress?.({ phase: 'storing', doneBytes, totalBytes: totalBytes || (size ?? 0), copies: 0 }),
+    });
+    const published = await this.#register(file, { ...wanted, sha256 }, { auth, isNew, signal });
+    const copies = this.#copy(file, published, { onBehalf: options.onBehalf, wait: options.wait, signal, onProgress });
+    return { published, sha256, copies: await copies };
+  }
+
+  /** Finds out what became of publishes that got no answer; to be called when the index answers again. */
+  settle(): void {
+    for (const [id, onBehalf] of this.#unsettled) {
+      this.#unsettled.delete(id);
+      this.#inBackground(this.#settleOne(id, onBehalf));
+    }
+  }
+
+  /** Ends what runs in the background. Publishes that somebody waits for end by their own signal. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await Promise.allSettled(this.#background);
+  }
+
+  /** Publishes at the index and keeps the record, or leaves nothing behind. */
+  async #register(
+    file: StoredFile,
+    body: Wanted & { readonly sha256: string },
+    { auth, isNew, signal }: { readonly auth: Auth; readonly isNew: boolean; readonly signal: AbortSignal },
+  ): Promise<Published> {
+    const { id, size, manifest } = file;
+    const release = this.#deps.removals.protect(id);
+    try {
+      if (this.#deps.store.get(id) === undefined) {
+        throw new ShoalError('conflict', `'${body.name}' was removed while it was being published again`, {
+          hint: 'publish it once more',
+        });
+      }
+      const published = await this.#deps.index.publish(
+        auth,
+        { id, size, chunkSize: manifest.chunkBytes, chunks: manifest.chunkCount, ...body },
+        signal,
+      );
+      await file.setRecords(mergeRecord(file.records, published.record), { sha256: body.sha256 });
+      this.#deps.announcer.changed(id);
+      return published;
+    } catch (thrown) {
+      const error = toShoalError(thrown);
+      release();
+      if (isNew) await this.#undo(id, error, auth.onBehalf);
+      throw error;
+    } finally {
+      release();
+    }
+  }
+
+  async #undo(id: string, error: ShoalError, onBehalf: string | undefined): Promise<void> {
+    const isUnsure = ['unavailable', 'timeout', 'cancelled', 'internal'].includes(error.code);
+    if (isUnsure) this.#unsettled.set(id, onBehalf);
+    else await this.#removeUnpublished(id);
+  }
+
+  async #settleOne(id: string, onBehalf: string | undefined): Promise<void> {
+    const { store, index, membership, log } = this.#deps;
+    const file = store.get(id);
+    if (file === undefined || file.records.length > 0) return;
+    try {
+      const { record } = await index.locate(membership.auth(onBehalf), { ref: id }, this.#stopped.signal);
+      await file.setRecords(mergeRecord(file.records, record), { sha256: claimsOf(record).sha256 });
+      this.#deps.announcer.changed(id);
+    } catch (thrown) {
+      const error = toShoalError(thrown);
+      if (error.code === 'not_found' || error.code === 'unauthenticated') await this.#removeUnpublished(id);
+      else if (!this.#stopped.signal.aborted) {
+        this.#unsettled.set(id, onBehalf);
+        log.debug({ id, error }, 'still not known whether a file was published');
+      }
+    }
+  }
+
+  async #removeUnpublished(id: string): Promise<void> {
+    if (this.#deps.store.get(id)?.records.length === 0) await this.#deps.removals.remove(id, this.#deps.now() + 1);
+  }
+
+  /** Has copies made; resolves to how many there are, at once when nobody waits for them. */
+  async #copy(
+    file: StoredFile,
+    published: Published,
+    how: {
+      readonly onBehalf: string | undefined;
+      readonly wait: boolean;
+      readonly signal: AbortSignal;
+      readonly onProgress: ((progress: PublishProgress) => void) | undefined;
+    },
+  ): Promise<number> {
+    const { membership } = this.#deps;
+    const wanted = Math.min(published.file.replicas, membership.livePeerCount);
+    if (wanted <= 1) return 1;
+    const candidates = inOrder(published.targets, membership.livePeers, membership.peerName);
+    const tell = (copies: number) =>
+      how.onProgress?.({
+        phase: 'replicating',
+        doneBytes: (copies - 1) * file.size,
+        totalBytes: (wanted - 1) * file.size,
+        copies,
+      });
+    const signal = how.wait ? AbortSignal.any([how.signal, this.#stopped.signal]) : this.#stopped.signal;
+    const copying = this.#pull(file.id, published, { candidates, wanted, signal, tell, onBehalf: how.onBehalf });
+    if (how.wait) return copying;
+    this.#inBackground(copying);
+    return 1;
+  }
+
+  /** Asks candidates to pull, as many at a time as copies are missing, until there are enough or no candidate is left. */
+  async #pull(
+    id: string,
+    published: Published,
+    how: {
+      readonly candidates: readonly LivePeer[];
+      readonly wanted: number;
+      readonly signal: AbortSignal;
+      readonly tell: (copies: number) => void;
+      readonly onBehalf: string | undefined;
+    },
+  ): Promise<number> {
+    const ticket = await this.#readTicket(published, how.onBehalf, how.signal);
+    const left = [...how.candidates];
+    let copies = 1;
+    how.tell(copies);
+    const lane = async () => {
+      for (let peer = left.shift(); peer !== undefined; peer = left.shift()) {
+        try {
+          await this.#deps.peers.replicate(peer.address, { id, ticket }, how.signal);
+          how.tell(++copies);
+          return;
+        } catch (error) {
+          how.signal.throwIfAborted();
+          this.#deps.log.info({ id, peer: peer.name, error: toShoalError(error) }, 'a peer could not take a copy');
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: how.wanted - 1 }, lane));
+    return copies;
+  }
+
+  async #readTicket(published: Published, onBehalf: string | undefined, signal: AbortSignal): Promise<string> {
+    const { membership, index } = this.#deps;
+    if (published.file.visibility === 'public' && membership.swarmToken !== undefined) return membership.swarmToken;
+    const located = await index.locate(membership.auth(onBehalf), { ref: published.file.id, limit: 1 }, signal);
+    return located.ticket;
+  }
+
+  #inBackground(work: Promise<unknown>): void {
+    const settled = work.catch((error: unknown) => {
+      if (!this.#stopped.signal.aborted) {
+        this.#deps.log.warn({ error: toShoalError(error) }, 'what a publish left to do failed');
+      }
+    });
+    this.#background.add(settled);
+    void settled.finally(() => this.#background.delete(settled));
+  }
+}
+
+type Wanted = Pick<PublishBody, 'name' | 'tags' | 'visibility' | 'readers' | 'replicas'>;
+
+const wantedSchema = publishBodySchema.pick({
+  name: true,
+  tags: true,
+  visibility: true,
+  readers: true,
+  replicas: true,
+});
+
+/** The options as the index takes them; throws `invalid` that names what is wrong. */
+export function checkOptions(options: PublishOptions, defaultReplicas: number): Wanted {
+  const problem = nameProblem(options.name);
+  if (problem !== undefined) {
+    throw new ShoalError('invalid', `the name '${options.name.slice(0, 100)}' ${problem}`, {
+      hint: 'choose another name with --as NAME',
+    });
+  }
+  const { name, tags, visibility, readers, replicas = defaultReplicas } = options;
+  const parsed = wantedSchema.safeParse({ name, tags, visibility, readers, replicas });
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new ShoalError('invalid', `${issue?.path.join('.')} ${issue?.message}`, { cause: parsed.error });
+}
+
+/** Those whom the index chose first, then the other live peers, each once and never `self`. */
+function inOrder(
+  targets: readonly { readonly peer: string; readonly address: string }[],
+  livePeers: readonly LivePeer[],
+  self: string,
+): readonly LivePeer[] {
+  const byName = new Map<string, LivePeer>();
+  for (const { peer, address } of targets) byName.set(peer, { name: peer, address });
+  for (const peer of livePeers) if (!byName.has(peer.name)) byName.set(peer.name, peer);
+  byName.delete(self);
+  return [...byName.values()];
+}

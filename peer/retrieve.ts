@@ -1,0 +1,159 @@
+import { createHash } from 'node:crypto';
+import { ShoalError, toShoalError } from '../common/errors.js';
+import { isFileId, type Located } from '../index-server/api.js';
+import type { IndexClient } from '../index-server/client.js';
+import type { ChunkStore, StoredFile } from './chunk-store.js';
+import type { Membership } from './membership.js';
+import { isPublic, mergeRecord } from './records.js';
+import type { Fetch, Fetcher } from './swarm/fetch.js';
+import type { TicketVerifier } from './tickets.js';
+
+/*
+ * From a reference to a file that can be read. The index says who may read what, and is asked each time; only when it is
+ * away does this fall back to what is known here: an id that the same user has located before, or one that is public.
+ */
+
+/** Answers of the index that are kept for when it is away. */
+const KNOWN_LOCATIONS = 1_000;
+
+/** A file to read: here already, or on its way. Exactly one of `file` and `fetch` is there. */
+export interface Retrieved {
+  readonly id: string;
+  /** Undefined when the index is away and nobody here knew the file. */
+  readonly located: Located | undefined;
+  /** The whole file, when it is here. */
+  readonly file?: StoredFile;
+  /** The fetch that brings it, when it is not. */
+  readonly fetch?: Fetch;
+}
+
+/** What a {@link Retriever} works with. */
+export interface RetrieverDeps {
+  readonly store: Pick<ChunkStore, 'get'>;
+  readonly index: Pick<IndexClient, 'locate'>;
+  readonly fetcher: Pick<Fetcher, 'start'>;
+  readonly membership: Pick<Membership, 'auth' | 'livePeers' | 'swarmToken' | 'peerName'>;
+  readonly verifier: Pick<TicketVerifier, 'verifyRecord'>;
+}
+
+/** Who asks. */
+export interface RetrieveOptions {
+  /** Session of the user who asks; the peer's own account when it is not given. */
+  readonly onBehalf?: string | undefined;
+}
+
+/** Resolves references and gets files going. */
+export class Retriever {
+  readonly #deps: RetrieverDeps;
+  /** By user and id, least recently used first. */
+  readonly #known = new Map<string, Located>();
+  /** Users whose session the index has accepted, by its hash, least recently used first. */
+  readonly #users = new Map<string, true>();
+
+  constructor(deps: RetrieverDeps) {
+    this.#deps = deps;
+  }
+
+  /** What the reference stands for, without fetching anything; errors as {@link retrieve}. */
+  async locate(ref: string, { onBehalf }: RetrieveOptions, signal: AbortSignal): Promise<Located> {
+    const { index, membership } = this.#deps;
+    const located = await index.locate(membership.auth(onBehalf), { ref }, signal);
+    this.#remember(located, onBehalf);
+    return located;
+  }
+
+  /**
+   * The file, or the fetch of it, which the caller must wait for or cancel. Throws `not_found` when there is no such
+   * file or the user may not read it, `conflict` when the reference is ambiguous, and `unavailable` when the index is
+   * away and the file cannot be had without it.
+   */
+  async retrieve(ref: string, options: RetrieveOptions, signal: AbortSignal): Promise<Retrieved> {
+    try {
+      return await this.open(await this.locate(ref, options, signal), options);
+    } catch (thrown) {
+      const error = toShoalError(thrown);
+      if (signal.aborted || (error.code !== 'unavailable' && error.code !== 'timeout')) throw error;
+      return await this.#retrieveAlone(ref, options, error);
+    }
+  }
+
+  /** As {@link retrieve}, for what was located already. */
+  async open(located: Located, { onBehalf }: RetrieveOptions): Promise<Retrieved> {
+    const { store, fetcher } = this.#deps;
+    const { id, sha256 } = located.file;
+    const file = store.get(id);
+    if (file?.isComplete) {
+      await this.#keepRecord(file, located);
+      return { id, located, file };
+    }
+    const { record, ticket } = located;
+    const holders = this.#others(located.file.holders);
+    return {
+      id,
+      located,
+      fetch: fetcher.start({ id, record, ticket, sha256, holders, ...(onBehalf !== undefined && { onBehalf }) }),
+    };
+  }
+
+  async #retrieveAlone(ref: string, { onBehalf }: RetrieveOptions, why: ShoalError): Promise<Retrieved> {
+    const user = userKey(onBehalf);
+    if (!isFileId(ref)) throw withHint(why, 'while the index is away a file can only be fetched by its id');
+    if (onBehalf !== undefined && !this.#users.has(user)) throw why;
+    const located = this.#known.get(knownKey(user, ref));
+    const file = this.#deps.store.get(ref);
+    if (file?.isComplete) {
+      if (located !== undefined || isPublic(file.records)) return { id: ref, located, file };
+      throw withHint(why, 'while the index is away only public files can be fetched, and those fetched before');
+    }
+    const { membership, fetcher } = this.#deps;
+    const ticket = located?.ticket ?? membership.swarmToken;
+    if (ticket === undefined) throw why;
+    const holders = new Map(this.#others(located?.file.holders ?? []).map((holder) => [holder.peer, holder]));
+    for (const { name: peer, address } of membership.livePeers) {
+      if (!holders.has(peer)) holders.set(peer, { peer, address, complete: false });
+    }
+    const fetch = fetcher.start({
+      id: ref,
+      ticket,
+      holders: [...holders.values()],
+      ...(located !== undefined && { record: located.record, sha256: located.file.sha256 }),
+    });
+    return { id: ref, located, fetch };
+  }
+
+  /** Another name, or new readers, since the file came here: the record says so, and is what is announced. */
+  async #keepRecord(file: StoredFile, { record, file: { sha256 } }: Located): Promise<void> {
+    if (file.records.includes(record)) return;
+    await this.#deps.verifier.verifyRecord(record);
+    await file.setRecords(mergeRecord(file.records, record), { sha256 });
+  }
+
+  #others<T extends { readonly peer: string }>(holders: readonly T[]): readonly T[] {
+    return holders.filter((holder) => holder.peer !== this.#deps.membership.peerName);
+  }
+
+  #remember(located: Located, onBehalf: string | undefined): void {
+    const user = userKey(onBehalf);
+    touch(this.#known, knownKey(user, located.file.id), located);
+    if (onBehalf !== undefined) touch(this.#users, user, true);
+  }
+}
+
+function touch<T>(map: Map<string, T>, key: string, value: T): void {
+  map.delete(key);
+  map.set(key, value);
+  const oldest = map.keys().next();
+  if (map.size > KNOWN_LOCATIONS && oldest.done !== true) map.delete(oldest.value);
+}
+
+function userKey(onBehalf: string | undefined): string {
+  return onBehalf === undefined ? '' : createHash('sha256').update(onBehalf).digest('base64');
+}
+
+function knownKey(user: string, id: string): string {
+  return `${user} ${id}`;
+}
+
+function withHint(error: ShoalError, hint: string): ShoalError {
+  return new ShoalError(error.code, error.message, { cause: error, hint });
+}
