@@ -1,50 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { access, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
-import { requireNode, root } from './setup.mjs';
+import { requireNode } from './setup.mjs';
+import { makeClone, run } from './testing/clone.js';
 
 // Each runs the compiler, some of them three times.
 import.meta.jest.setTimeout(60_000);
-
-/** A clone with one source, one proto and the packages that set-up itself runs. */
-async function makeClone(): Promise<string> {
-  const clone = await mkdtemp(join(tmpdir(), 'shoal-setup-'));
-  for (const folder of ['scripts', 'proto', 'peer', 'node_modules/@grpc']) {
-    await mkdir(join(clone, folder), { recursive: true });
-  }
-  for (const file of [
-    'scripts/setup.mjs',
-    'package.json',
-    'package-lock.json',
-    'tsconfig.json',
-    'tsconfig.build.json',
-  ]) {
-    await cp(join(root, file), join(clone, file));
-  }
-  await cp(join(root, 'node_modules/.package-lock.json'), join(clone, 'node_modules/.package-lock.json'));
-  for (const name of ['typescript', '@grpc/proto-loader', '@types']) {
-    await symlink(join(root, 'node_modules', name), join(clone, 'node_modules', name));
-  }
-  await writeFile(join(clone, 'proto/greeting.proto'), 'syntax = "proto3"; package g; message Hello { int64 at = 1; }');
-  await writeFile(join(clone, 'peer/cli.ts'), '#!/usr/bin/env node\nconsole.log("first" as string);\n');
-  return clone;
-}
-
-async function run(
-  command: string,
-  args: readonly string[],
-): Promise<{ code: number | null; out: string; err: string }> {
-  const child: ChildProcess = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  const [[code], out, err] = await Promise.all([
-    once(child, 'close') as Promise<[number | null]>,
-    child.stdout ? text(child.stdout) : '',
-    child.stderr ? text(child.stderr) : '',
-  ]);
-  return { code, out, err };
-}
 
 describe('set-up', () => {
   let clone: string;
@@ -52,7 +14,7 @@ describe('set-up', () => {
   const shoal = () => run(join(clone, 'node_modules/.bin/shoal'), []);
 
   beforeEach(async () => {
-    clone = await makeClone();
+    clone = await makeClone('#!/usr/bin/env node\nconsole.log("first" as string);\n');
   });
 
   afterEach(() => rm(clone, { recursive: true, force: true }));
