@@ -1,0 +1,189 @@
+import { once } from 'node:events';
+import { ShoalError, toShoalError } from '../../common/errors.js';
+import type { ExchangeRequest__Output } from '../../proto/gen/shoal/peer/v1/ExchangeRequest.js';
+import type { Open__Output } from '../../proto/gen/shoal/peer/v1/Open.js';
+import { ChunkSet } from '../chunk-set.js';
+import type { StoredFile } from '../stored-file.js';
+import { finishChunkFrame, newChunkFrame } from './chunk-codec.js';
+import type { ExchangeAnswer } from './peer-service.js';
+import { SendQueue, type SentCounts } from './send-queue.js';
+
+/** The largest piece of a chunk, or of a manifest, in one message. */
+export const MAX_PART_BYTES = 1024 * 1024;
+
+/** Chunks verified within this time are told in one message. */
+const HAVE_DELAY_MS = 3;
+
+/** The part of a gRPC stream that an Exchange needs. */
+export interface AnswerStream extends NodeJS.EventEmitter {
+  write(answer: ExchangeAnswer): boolean;
+}
+
+/** What an Exchange reports while it serves. */
+export interface ServingObserver {
+  sentChunk(bytes: number): void;
+  refusedChunk(): void;
+}
+
+/**
+ * The serving side of one Exchange. Flow: `start` answers the open with what is here; each request changes the queue
+ * and wakes the pump; the pump sends one chunk at a time, reading the next while the transport takes the last, and
+ * stops when nothing is asked. Chunks verified meanwhile are told as they come.
+ */
+export class ExchangeSession {
+  readonly #file: StoredFile;
+  readonly #queue: SendQueue;
+  readonly #stream: AnswerStream;
+  readonly #observer: ServingObserver;
+  readonly #closing = new AbortController();
+  #isPumping = false;
+  #verified: number[] = [];
+  #haveTimer: NodeJS.Timeout | undefined;
+  readonly #unsubscribe: () => void;
+  #idle: (() => void) | undefined;
+
+  constructor(deps: {
+    readonly file: StoredFile;
+    readonly open: Open__Output;
+    readonly counts: SentCounts;
+    readonly stream: AnswerStream;
+    readonly observer: ServingObserver;
+  }) {
+    this.#file = deps.file;
+    this.#stream = deps.stream;
+    this.#observer = deps.observer;
+    const { chunkCount } = deps.file.manifest;
+    const receiverHas =
+      deps.open.have.length === 0 ? new ChunkSet(chunkCount) : ChunkSet.fromBytes(deps.open.have as Buffer, chunkCount);
+    this.#queue = new SendQueue(deps.file.have, receiverHas, deps.counts);
+    this.#unsubscribe = deps.file.onVerified((chunk) => this.#tell(chunk));
+  }
+
+  /** Answers `open`. */
+  start(open: Open__Output, records: readonly string[]): void {
+    const { manifest, have } = this.#file;
+    const { encoded } = manifest;
+    this.#stream.write({
+      opened: {
+        size: manifest.size,
+        chunkBytes: manifest.chunkBytes,
+        have: have.toBytes(),
+        manifestBytes: open.wantManifest ? encoded.length : 0,
+        records: [...records],
+      },
+    });
+    if (!open.wantManifest) return;
+    for (let at = 0; at < encoded.length; at += MAX_PART_BYTES) {
+      this.#stream.write({ manifestPart: { data: encoded.subarray(at, at + MAX_PART_BYTES) } });
+    }
+  }
+
+  /** Takes any request but `open`. Throws `invalid` for those that make no sense. */
+  handle(request: ExchangeRequest__Output): void {
+    if (request.want) {
+      const refused = this.#queue.want(request.want.chunks, request.want.any);
+      if (refused.length > 0) this.#refuse(refused, 0, 'REFUSAL_REASON_MISSING');
+      this.#wake();
+    } else if (request.cancel) {
+      this.#queue.cancel(request.cancel.chunks, request.cancel.any);
+    } else if (request.have) {
+      this.#queue.receiverGot(request.have.chunks);
+    } else {
+      throw new ShoalError('invalid', request.open ? 'a second open in one exchange' : 'an empty exchange request');
+    }
+  }
+
+  /** Sends what has been asked for so far, then says goodbye. */
+  async leave(reason: string): Promise<void> {
+    if (this.#isPumping) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+    }
+    if (!this.#closing.signal.aborted) this.#stream.write({ bye: { reason } });
+  }
+
+  close(): void {
+    this.#closing.abort();
+    this.#unsubscribe();
+    clearTimeout(this.#haveTimer);
+  }
+
+  #wake(): void {
+    if (this.#isPumping || this.#closing.signal.aborted) return;
+    this.#isPumping = true;
+    void this.#pump().finally(() => {
+      this.#isPumping = false;
+      this.#idle?.();
+    });
+  }
+
+  async #pump(): Promise<void> {
+    let reading = this.#readNext();
+    while (reading !== undefined && !this.#closing.signal.aborted) {
+      const parts = await reading;
+      // The next chunk is chosen and read while this one is on its way into the transport.
+      reading = this.#readNext();
+      for (const part of parts) {
+        if (this.#closing.signal.aborted) return;
+        if (!this.#stream.write(part)) await this.#drained();
+      }
+      // A request that came while the last parts were being written found the pump at work.
+      reading ??= this.#readNext();
+    }
+  }
+
+  async #drained(): Promise<void> {
+    try {
+      await once(this.#stream, 'drain', { signal: this.#closing.signal });
+    } catch (error) {
+      // The stream closed while it was full: the loop sees that and ends. Anything else is a fault of ours.
+      if (!this.#closing.signal.aborted) throw error;
+    }
+  }
+
+  #readNext(): Promise<Buffer[]> | undefined {
+    const chunk = this.#queue.next();
+    if (chunk !== undefined) return this.#readParts(chunk);
+    const unservable = this.#queue.takeUnservable();
+    if (unservable > 0) this.#refuse([], unservable, 'REFUSAL_REASON_MISSING');
+    return undefined;
+  }
+
+  /** A chunk as messages ready to be sent; none when it could not be read, which the receiver is told. */
+  async #readParts(chunk: number): Promise<Buffer[]> {
+    const length = this.#file.manifest.chunkLength(chunk);
+    const parts: Buffer[] = [];
+    try {
+      for (let offset = 0; offset < length; offset += MAX_PART_BYTES) {
+        const frame = newChunkFrame(Math.min(MAX_PART_BYTES, length - offset));
+        await this.#file.readInto(chunk, offset, frame.data);
+        parts.push(finishChunkFrame(frame, chunk, offset));
+      }
+    } catch (error) {
+      const { code } = toShoalError(error);
+      this.#refuse([chunk], 0, code === 'not_found' ? 'REFUSAL_REASON_MISSING' : 'REFUSAL_REASON_DAMAGED');
+      return [];
+    }
+    this.#observer.sentChunk(length);
+    return parts;
+  }
+
+  #refuse(chunks: number[], any: number, reason: 'REFUSAL_REASON_MISSING' | 'REFUSAL_REASON_DAMAGED'): void {
+    if (this.#closing.signal.aborted) return;
+    for (let i = 0; i < Math.max(any, chunks.length); i += 1) this.#observer.refusedChunk();
+    this.#stream.write({ refused: { chunks, any, reason } });
+  }
+
+  #tell(chunk: number): void {
+    if (this.#queue.receiverIsComplete) return;
+    this.#verified.push(chunk);
+    this.#haveTimer ??= setTimeout(() => {
+      this.#haveTimer = undefined;
+      const chunks = this.#verified;
+      this.#verified = [];
+      this.#stream.write({ have: { chunks } });
+      this.#wake();
+    }, HAVE_DELAY_MS);
+  }
+}

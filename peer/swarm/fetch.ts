@@ -1,0 +1,160 @@
+import { ShoalError } from '../../common/errors.js';
+import { type Logger } from '../../common/log.js';
+import type { Holder } from '../../index-server/api.js';
+import type { StoredFile } from '../stored-file.js';
+import type { Manifest } from '../manifest.js';
+import type { RemotePeers } from './remote-peer.js';
+import { RunningFetch } from './running-fetch.js';
+
+/** What to fetch, and what is known of it so far. */
+export interface FetchRequest {
+  readonly id: string;
+  /** A read ticket; without one only public files can be had, with the peer's own token. */
+  readonly ticket?: string;
+  readonly holders: readonly Holder[];
+  /** The signed record, to be kept beside the file, and the content's SHA-256 from it. */
+  readonly record?: string;
+  readonly sha256?: string;
+  /** Session of the user for whom this is done, for asking the index again. */
+  readonly onBehalf?: string;
+}
+
+/** A complete and verified file, and what it took. */
+export interface FetchOutcome {
+  readonly file: StoredFile;
+  /** Bytes that came over the network, duplicates included. */
+  readonly receivedBytes: number;
+  /** Peers that sent some of them. */
+  readonly peers: number;
+}
+
+/** How far a fetch is. */
+export interface FetchProgress {
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  /** Peers that are connected now. */
+  readonly peers: number;
+}
+
+/**
+ * A fetch under way. Everyone who wants the file shares it. It is cancelled when every signal that was given to
+ * `opened` or `finished` has fired; what was got is kept, and a later fetch goes on from there.
+ */
+export interface Fetch {
+  readonly id: string;
+  /** Resolves as soon as the manifest is checked and space reserved: from then on the file can be read as it comes. */
+  opened(signal: AbortSignal): Promise<StoredFile>;
+  /**
+   * Resolves when the file is complete. Rejects with `unavailable` when nobody live has what is missing, `corrupt` when
+   * only damaged copies are left, `exhausted` when there is no space, `cancelled` when given up.
+   */
+  finished(signal: AbortSignal): Promise<FetchOutcome>;
+  /** Tells the progress, some ten times a second at the most, until the fetch ends. Returns what ends that. */
+  onProgress(listener: (progress: FetchProgress) => void): () => void;
+  /** Somebody waits to read these chunks: they come first. */
+  prioritise(firstChunk: number, count: number): void;
+}
+
+/** What a fetch needs of the rest of the peer. */
+export interface FetcherDeps {
+  readonly store: {
+    get(id: string): StoredFile | undefined;
+    begin(manifest: Manifest): Promise<StoredFile>;
+  };
+  readonly peers: RemotePeers;
+  readonly membership: {
+    readonly peerName: string;
+    readonly address: string;
+    readonly swarmToken: string | undefined;
+    readonly livePeers: readonly { readonly name: string; readonly address: string }[];
+  };
+  /** Asks the index who holds the file now; throws `unavailable` when the index cannot be asked. */
+  readonly locate: (
+    request: FetchRequest,
+    signal: AbortSignal,
+  ) => Promise<{ readonly holders: readonly Holder[]; readonly ticket: string }>;
+  /** Tells the index that a peer sent bytes that are not those of the manifest. */
+  readonly report: (id: string, peer: string) => void;
+  /** Which of these records are signed by the index and of this file. */
+  readonly checkRecords: (
+    id: string,
+    records: readonly string[],
+  ) => Promise<{ readonly records: readonly string[]; readonly sha256: string | undefined }>;
+  readonly log: Logger;
+  readonly observer: FetchObserver;
+  /** Milliseconds of a steady clock. */
+  readonly now: () => number;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+}
+
+/** What a fetch reports to the metrics. */
+export interface FetchObserver {
+  receivedBytes(bytes: number): void;
+  chunk(result: 'ok' | 'duplicate' | 'corrupt' | 'refused'): void;
+  firstByte(seconds: number): void;
+  /** `result` is `ok` or an error code. */
+  ended(result: string, seconds: number): void;
+}
+
+/** Settings of all fetches. */
+export interface FetcherOptions {
+  /** Peers that one fetch is connected to at the most. */
+  readonly maxNeighbours: number;
+  /** Bytes asked of one peer and not yet here, at the most. */
+  readonly maxWindowBytes: number;
+  /** A peer that owes us bytes and has sent none for so long is given up, in milliseconds. */
+  readonly silentMs: number;
+  /** A fetch for which nobody connected has anything useful for so long fails, in milliseconds. */
+  readonly noSourceMs: number;
+}
+
+/** Starts fetches, and lets those who want the same file share one. */
+export class Fetcher {
+  readonly #deps: FetcherDeps;
+  readonly #options: FetcherOptions;
+  readonly #running = new Map<string, RunningFetch>();
+  #isStopped = false;
+
+  constructor(deps: FetcherDeps, options: FetcherOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  /** Begins to fetch a file that is not complete here, or joins the fetch of it that is under way. */
+  start(request: FetchRequest): Fetch {
+    if (this.#isStopped) throw new ShoalError('unavailable', 'this peer is leaving and takes no new work');
+    const running = this.#running.get(request.id);
+    if (running !== undefined) {
+      running.learn(request);
+      return running;
+    }
+    const fetch = new RunningFetch(this.#deps, this.#options, request, () => this.#running.delete(request.id));
+    this.#running.set(request.id, fetch);
+    fetch.run();
+    return fetch;
+  }
+
+  get(id: string): Fetch | undefined {
+    return this.#running.get(id);
+  }
+
+  get active(): readonly Fetch[] {
+    return [...this.#running.values()];
+  }
+
+  /** A peer has opened an Exchange with us about a file: if we are fetching it too, it may have what we lack. */
+  noteNeighbour(id: string, peer: string): void {
+    const fetch = this.#running.get(id);
+    if (fetch === undefined) return;
+    // Only addresses that the index told are dialled, not what the other side says of itself.
+    const known = this.#deps.membership.livePeers.find((candidate) => candidate.name === peer);
+    if (known !== undefined) fetch.addHolder({ peer, address: known.address, complete: false });
+  }
+
+  /** Cancels all fetches and waits until nothing more is written. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await Promise.all([...this.#running.values()].map((fetch) => fetch.cancel('this peer is leaving')));
+  }
+}

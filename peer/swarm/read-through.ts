@@ -1,0 +1,51 @@
+import { abortError, ShoalError } from '../../common/errors.js';
+import type { StoredFile } from '../stored-file.js';
+import type { Fetch } from './fetch.js';
+
+/** Chunks asked for ahead of the reader. */
+const READ_AHEAD_CHUNKS = 16;
+
+/**
+ * Bytes of a file in order, each chunk as soon as it is verified; those that are next are fetched first. Throws what
+ * ended the fetch when it ends before the range is read, `not_found` when a chunk is missing and nobody fetches it, and
+ * what `signal` says when it fires.
+ */
+export async function* readThrough(
+  fetch: Fetch | undefined,
+  file: StoredFile,
+  range: { readonly offset: number; readonly length: number },
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const { chunkBytes } = file.manifest;
+  const end = range.offset + range.length;
+  for (let at = range.offset; at < end; ) {
+    const chunk = Math.floor(at / chunkBytes);
+    if (!file.have.has(chunk)) await chunkVerified(fetch, file, chunk, signal);
+    if (signal.aborted) throw abortError(signal);
+    const offset = at - chunk * chunkBytes;
+    const length = Math.min(end - at, file.manifest.chunkLength(chunk) - offset);
+    yield await file.readChunk(chunk, offset, length);
+    at += length;
+  }
+}
+
+async function chunkVerified(
+  fetch: Fetch | undefined,
+  file: StoredFile,
+  chunk: number,
+  signal: AbortSignal,
+): Promise<void> {
+  if (fetch === undefined) throw new ShoalError('not_found', `chunk ${chunk} of ${file.manifest.id} is not here`);
+  let stopListening: () => void = () => undefined;
+  const verified = new Promise<void>((resolve) => {
+    stopListening = file.onVerified((index) => {
+      if (index === chunk) resolve();
+    });
+  });
+  try {
+    fetch.prioritise(chunk, Math.min(READ_AHEAD_CHUNKS, file.manifest.chunkCount - chunk));
+    await Promise.race([verified, fetch.finished(signal)]);
+  } finally {
+    stopListening();
+  }
+}

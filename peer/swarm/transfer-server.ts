@@ -1,0 +1,375 @@
+import {
+  type handleUnaryCall,
+  type Metadata,
+  Server,
+  type ServerCredentials,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+} from '@grpc/grpc-js';
+import { ReflectionService } from '@grpc/reflection';
+import { HealthImplementation } from 'grpc-health-check';
+import { type Logger } from '../../common/log.js';
+import { ShoalError, toShoalError } from '../../common/errors.js';
+import { VERSION } from '../../common/version.js';
+import { isFileId, type TicketClaims } from '../../index-server/api.js';
+import type { DownloadRequest__Output } from '../../proto/gen/shoal/peer/v1/DownloadRequest.js';
+import type { DownloadResponse } from '../../proto/gen/shoal/peer/v1/DownloadResponse.js';
+import type { ExchangeRequest__Output } from '../../proto/gen/shoal/peer/v1/ExchangeRequest.js';
+import type { Open__Output } from '../../proto/gen/shoal/peer/v1/Open.js';
+import type { ReplicateRequest__Output } from '../../proto/gen/shoal/peer/v1/ReplicateRequest.js';
+import type { UploadHeader__Output } from '../../proto/gen/shoal/peer/v1/UploadHeader.js';
+import type { UploadRequest__Output } from '../../proto/gen/shoal/peer/v1/UploadRequest.js';
+import type { UploadResponse } from '../../proto/gen/shoal/peer/v1/UploadResponse.js';
+import type { StoredFile } from '../stored-file.js';
+import { toGrpcError } from '../grpc.js';
+import { ExchangeSession, MAX_PART_BYTES } from './exchange-server.js';
+import type { Fetch } from './fetch.js';
+import { type ExchangeAnswer, type loadPeerService, PEER_SERVICE } from './peer-service.js';
+import { readThrough } from './read-through.js';
+import { SentCounts } from './send-queue.js';
+
+/** What the handlers need of the rest of the peer. */
+export interface TransferServerDeps {
+  readonly peerService: ReturnType<typeof loadPeerService>;
+  readonly file: (id: string) => StoredFile | undefined;
+  /** The fetch of a file that is under way, if any. */
+  readonly activeFetch: (id: string) => Fetch | undefined;
+  /** A peer opened an Exchange about a file: if it is being fetched here too, that peer may have some of it. */
+  readonly noteNeighbour: (id: string, peer: string) => void;
+  /** Checks the ticket and returns what it says; throws `unauthenticated` or `denied`. */
+  readonly verifyTicket: (token: string) => Promise<TicketClaims>;
+  /** Whether the records kept beside the file let every account read it. */
+  readonly isPublic: (file: StoredFile) => Promise<boolean>;
+  /** Stores and publishes for the user of the ticket. */
+  readonly upload: (
+    header: UploadHeader__Output,
+    data: AsyncIterable<Buffer>,
+    caller: { readonly claims: TicketClaims; readonly ticket: string },
+    signal: AbortSignal,
+  ) => Promise<{ readonly id: string; readonly size: number; readonly sha256: string }>;
+  /** Fetches a file with the caller's ticket and keeps it. */
+  readonly replicate: (id: string, ticket: string, signal: AbortSignal) => Promise<{ readonly receivedBytes: number }>;
+  readonly log: Logger;
+  readonly observer: TransferObserver;
+}
+
+/** What the server reports to the metrics. */
+export interface TransferObserver {
+  sentBytes(kind: 'exchange' | 'download', bytes: number): void;
+  refusedChunk(): void;
+  /** A stream on which this peer serves began (+1) or ended (-1). */
+  serving(kind: 'exchange' | 'download', change: 1 | -1): void;
+  call(method: 'Exchange' | 'Download' | 'Upload' | 'Replicate' | 'GetInfo', code: string): void;
+}
+
+/** Settings of the server. */
+export interface TransferServerOptions {
+  readonly peerName: string;
+  readonly credentials: ServerCredentials;
+}
+
+type Method = Parameters<TransferObserver['call']>[0];
+
+/** The gRPC server that other peers, and any gRPC client, call. */
+export class TransferServer {
+  readonly #deps: TransferServerDeps;
+  readonly #options: TransferServerOptions;
+  readonly #server: Server;
+  readonly #health = new HealthImplementation({ '': 'SERVING', [PEER_SERVICE]: 'SERVING' });
+  readonly #sessions = new Map<ExchangeSession, () => void>();
+  /** Kept while a file has receivers, so that they are sent different chunks. */
+  readonly #counts = new Map<string, { readonly counts: SentCounts; users: number }>();
+  #isDraining = false;
+
+  constructor(deps: TransferServerDeps, options: TransferServerOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#server = new Server({
+      'grpc.max_receive_message_length': 4 * 1024 * 1024,
+      'grpc.keepalive_time_ms': 30_000,
+      'grpc.keepalive_timeout_ms': 10_000,
+    });
+    this.#server.addService(deps.peerService.service, {
+      Exchange: (call: ServerDuplexStream<ExchangeRequest__Output, ExchangeAnswer>) => void this.#exchange(call),
+      Download: (call: ServerWritableStream<DownloadRequest__Output, DownloadResponse>) => void this.#download(call),
+      Upload: (call: ServerReadableStream<UploadRequest__Output, UploadResponse>, callback: sendUnaryData<object>) =>
+        void this.#answer('Upload', callback, call, (signal) => this.#upload(call, signal)),
+      Replicate: (call: ServerUnaryCall<ReplicateRequest__Output, object>, callback: sendUnaryData<object>) =>
+        void this.#answer('Replicate', callback, call, (signal) => this.#replicate(call, signal)),
+      GetInfo: ((_call, callback) => {
+        this.#deps.observer.call('GetInfo', 'ok');
+        callback(null, { peer: this.#options.peerName, version: VERSION, draining: this.#isDraining });
+      }) satisfies handleUnaryCall<object, object>,
+    });
+    this.#health.addToServer(this.#server);
+    new ReflectionService(deps.peerService.definition).addToServer(this.#server);
+  }
+
+  /** Streams on which this peer sends chunks to others. */
+  get servingCount(): number {
+    return this.#sessions.size;
+  }
+
+  /** Listens at host:port and returns the port (a free one for port 0). */
+  async listen(host: string, port: number): Promise<number> {
+    const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+    return await new Promise((resolve, reject) => {
+      this.#server.bindAsync(address, this.#options.credentials, (error, boundPort) => {
+        if (error === null) resolve(boundPort);
+        else reject(new ShoalError('unavailable', `cannot listen for gRPC on ${address}: ${error.message}`, { cause: error }));
+      });
+    });
+  }
+
+  /**
+   * Leaves in good order: health says NOT_SERVING, receivers get what they asked for and a goodbye, no new call is taken,
+   * downloads finish. After `graceMs` what is left is cut.
+   */
+  async drain(graceMs: number): Promise<void> {
+    this.#isDraining = true;
+    this.#health.setStatus('', 'NOT_SERVING');
+    this.#health.setStatus(PEER_SERVICE, 'NOT_SERVING');
+    const timer = setTimeout(() => this.#server.forceShutdown(), graceMs);
+    const goodbyes = [...this.#sessions].map(async ([session, end]) => {
+      await session.leave('this peer is leaving');
+      end();
+    });
+    const shutdown = new Promise<void>((resolve) => {
+      // Its error says that calls were cut, which is what the limit is for.
+      this.#server.tryShutdown(() => resolve());
+    });
+    await Promise.allSettled(goodbyes);
+    await shutdown;
+    clearTimeout(timer);
+  }
+
+  async #exchange(call: ServerDuplexStream<ExchangeRequest__Output, ExchangeAnswer>): Promise<void> {
+    let session: ExchangeSession | undefined;
+    let fileId: string | undefined;
+    const finish = (error?: unknown) => {
+      if (session !== undefined) {
+        session.close();
+        this.#sessions.delete(session);
+        this.#deps.observer.serving('exchange', -1);
+        session = undefined;
+        if (fileId !== undefined) this.#releaseCounts(fileId);
+      }
+      this.#end(call, 'Exchange', error);
+    };
+    let isEnded = false;
+    const finishOnce = (error?: unknown) => {
+      if (isEnded) return;
+      isEnded = true;
+      finish(error);
+    };
+    call.on('cancelled', () => finishOnce(new ShoalError('cancelled', 'cancelled by the caller')));
+    call.on('error', (error) => finishOnce(error));
+    try {
+      // Requests are handled one after the other, so that what follows `open` waits until it is answered.
+      for await (const request of call as AsyncIterable<ExchangeRequest__Output>) {
+        if (isEnded) return;
+        if (session !== undefined) {
+          session.handle(request);
+          continue;
+        }
+        if (!request.open) throw new ShoalError('invalid', 'the first request of an exchange must be open');
+        const { file, isPublic } = await this.#authorizedFile(call.metadata, request.open.fileId);
+        if (isEnded) return;
+        fileId = request.open.fileId;
+        session = this.#newSession(file, request.open, call);
+        this.#sessions.set(session, () => finishOnce());
+        this.#deps.observer.serving('exchange', 1);
+        session.start(request.open, isPublic ? file.records : []);
+        this.#deps.noteNeighbour(fileId, request.open.peer);
+      }
+      finishOnce();
+    } catch (error) {
+      finishOnce(error);
+    }
+  }
+
+  #newSession(
+    file: StoredFile,
+    open: Open__Output,
+    call: ServerDuplexStream<ExchangeRequest__Output, ExchangeAnswer>,
+  ): ExchangeSession {
+    const { observer } = this.#deps;
+    return new ExchangeSession({
+      file,
+      open,
+      counts: this.#useCounts(file),
+      stream: call,
+      observer: {
+        sentChunk: (bytes) => observer.sentBytes('exchange', bytes),
+        refusedChunk: () => observer.refusedChunk(),
+      },
+    });
+  }
+
+  #useCounts(file: StoredFile): SentCounts {
+    const { id, chunkCount } = file.manifest;
+    const entry = this.#counts.get(id) ?? { counts: new SentCounts(chunkCount), users: 0 };
+    entry.users += 1;
+    this.#counts.set(id, entry);
+    return entry.counts;
+  }
+
+  #releaseCounts(id: string): void {
+    const entry = this.#counts.get(id);
+    if (entry === undefined) return;
+    entry.users -= 1;
+    if (entry.users === 0) this.#counts.delete(id);
+  }
+
+  async #download(call: ServerWritableStream<DownloadRequest__Output, DownloadResponse>): Promise<void> {
+    const abort = new AbortController();
+    call.on('cancelled', () => abort.abort(new ShoalError('cancelled', 'cancelled by the caller')));
+    const { observer } = this.#deps;
+    observer.serving('download', 1);
+    let failure: unknown;
+    try {
+      const { fileId, offset, length: wanted } = call.request;
+      const { file } = await this.#authorizedFile(call.metadata, fileId);
+      const { size } = file.manifest;
+      if (offset > size) throw new ShoalError('invalid', `offset ${offset} is beyond the file's ${size} bytes`);
+      const length = wanted === 0 ? size - offset : Math.min(wanted, size - offset);
+      call.write({ header: { fileId, size, offset, length, sha256: file.sha256 ?? '' } });
+      const active = this.#deps.activeFetch(fileId);
+      for await (const bytes of readThrough(active, file, { offset, length }, abort.signal)) {
+        for (let at = 0; at < bytes.length; at += MAX_PART_BYTES) {
+          const data = bytes.subarray(at, at + MAX_PART_BYTES);
+          observer.sentBytes('download', data.length);
+          if (!call.write({ data })) await drained(call, abort.signal);
+        }
+      }
+    } catch (error) {
+      failure = error;
+    }
+    observer.serving('download', -1);
+    this.#end(call, 'Download', failure);
+  }
+
+  async #upload(
+    call: ServerReadableStream<UploadRequest__Output, UploadResponse>,
+    signal: AbortSignal,
+  ): Promise<UploadResponse> {
+    const { claims, token } = await this.#authorize(call.metadata);
+    if (claims.act === 'read') {
+      throw new ShoalError('denied', 'this ticket is for reading, not for publishing', {
+        hint: 'get a publish ticket with POST /api/v1/tickets',
+      });
+    }
+    const messages = (call as AsyncIterable<UploadRequest__Output>)[Symbol.asyncIterator]();
+    const first = await messages.next();
+    const header = first.done === true ? undefined : first.value.header;
+    if (!header) throw new ShoalError('invalid', 'the first request of an upload must be the header');
+    async function* data(): AsyncGenerator<Buffer> {
+      for (let item = await messages.next(); item.done !== true; item = await messages.next()) {
+        if (!item.value.data) throw new ShoalError('invalid', 'a second header in one upload');
+        yield item.value.data as Buffer;
+      }
+      if (signal.aborted) throw new ShoalError('cancelled', 'cancelled by the caller');
+    }
+    const stored = await this.#deps.upload(header, data(), { claims, ticket: token }, signal);
+    return { fileId: stored.id, size: stored.size, sha256: stored.sha256 };
+  }
+
+  async #replicate(call: ServerUnaryCall<ReplicateRequest__Output, object>, signal: AbortSignal): Promise<object> {
+    const { fileId } = call.request;
+    const { claims, token } = await this.#authorize(call.metadata);
+    checkFileId(fileId);
+    if (claims.act === 'publish' || (claims.file !== undefined && claims.file !== fileId)) {
+      throw new ShoalError('denied', `this ticket is not for file ${fileId}`);
+    }
+    const { receivedBytes } = await this.#deps.replicate(fileId, token, signal);
+    return { bytesReceived: receivedBytes };
+  }
+
+  async #authorize(metadata: Metadata): Promise<{ readonly claims: TicketClaims; readonly token: string }> {
+    const header = metadata.get('authorization')[0]?.toString() ?? '';
+    const token = /^Bearer (.+)$/i.exec(header)?.[1];
+    if (token === undefined) {
+      throw new ShoalError('unauthenticated', 'no ticket in the authorization metadata', {
+        hint: 'get one from the index with POST /api/v1/locate and send it as "authorization: Bearer TICKET"',
+      });
+    }
+    return { claims: await this.#deps.verifyTicket(token), token };
+  }
+
+  /** The file, if the caller may read it. Whoever may not learns nothing about whether it is here. */
+  async #authorizedFile(
+    metadata: Metadata,
+    id: string,
+  ): Promise<{ readonly file: StoredFile; readonly isPublic: boolean }> {
+    const { claims } = await this.#authorize(metadata);
+    checkFileId(id);
+    const file = this.#deps.file(id);
+    const isPublic = file !== undefined && (await this.#deps.isPublic(file));
+    const mayRead = claims.act === 'read' ? claims.file === id : claims.act === 'peer' && isPublic;
+    if (claims.act === 'read' && !mayRead) throw new ShoalError('denied', `this ticket is not for file ${id}`);
+    if (file === undefined || !mayRead) throw new ShoalError('not_found', `this peer does not serve file ${id}`);
+    return { file, isPublic };
+  }
+
+  /** Runs a handler that gives one answer. */
+  async #answer(
+    method: Method,
+    callback: sendUnaryData<object>,
+    call: { on(event: 'cancelled', listener: () => void): unknown },
+    handler: (signal: AbortSignal) => Promise<object>,
+  ): Promise<void> {
+    const abort = new AbortController();
+    call.on('cancelled', () => abort.abort(new ShoalError('cancelled', 'cancelled by the caller')));
+    try {
+      const answer = await handler(abort.signal);
+      this.#deps.observer.call(method, 'ok');
+      callback(null, answer);
+    } catch (error) {
+      this.#report(method, error);
+      callback(toGrpcError(error));
+    }
+  }
+
+  /** Ends a stream, with the failure if there was one. */
+  #end(call: { end(): void; emit(event: 'error', error: object): unknown }, method: Method, failure: unknown): void {
+    if (failure === undefined) {
+      this.#deps.observer.call(method, 'ok');
+      call.end();
+      return;
+    }
+    this.#report(method, failure);
+    call.emit('error', toGrpcError(failure));
+  }
+
+  #report(method: Method, failure: unknown): void {
+    const error = toShoalError(failure);
+    this.#deps.observer.call(method, error.code);
+    if (error.code === 'internal') this.#deps.log.error({ error, method }, 'a call of another peer failed');
+  }
+}
+
+function checkFileId(id: string): void {
+  if (!isFileId(id)) throw new ShoalError('invalid', `'${id.slice(0, 80)}' is not a file id (64 lower-case hex digits)`);
+}
+
+async function drained(call: NodeJS.EventEmitter, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const onAbort = () => {
+      call.off('drain', onDrain);
+      reject(new ShoalError('cancelled', 'cancelled by the caller'));
+    };
+    const onDrain = () => {
+      signal.removeEventListener('abort', onAbort);
+      resolve();
+    };
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
+    signal.addEventListener('abort', onAbort, { once: true });
+    call.once('drain', onDrain);
+  });
+}
