@@ -1,0 +1,17 @@
+/*
+ * The one place where the command line crosses the walls between the programs: `shoal index` and `shoal peer` are the
+ * programs themselves, in this process and in the foreground. Everything else goes through the control socket. The
+ * linter knows this file by name.
+ */
+
+/** Runs the index server until it is told to stop. */
+export async function runIndex(env: NodeJS.ProcessEnv): Promise<void> {
+  const { main } = await import('../../../index-server/main.js');
+  await main(env);
+}
+
+/** Runs the peer until it is told to stop. */
+export async function runPeer(env: NodeJS.ProcessEnv): Promise<void> {
+  const { main } = await import('../../main.js');
+  await main(env);
+}

@@ -1,0 +1,254 @@
+import { connect } from 'node:net';
+import {
+  type CallOptions,
+  Client,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
+import type { MethodDefinition } from '@grpc/proto-loader';
+import { abortError, ShoalError } from '../../common/errors.js';
+import type { ControlServiceDefinition } from '../../proto/gen/shoal/control/v1/ControlService.js';
+import type { GetEvent__Output } from '../../proto/gen/shoal/control/v1/GetEvent.js';
+import type { GetRequest } from '../../proto/gen/shoal/control/v1/GetRequest.js';
+import type { PutEvent__Output } from '../../proto/gen/shoal/control/v1/PutEvent.js';
+import type { PutRequest } from '../../proto/gen/shoal/control/v1/PutRequest.js';
+import type { VerifyEvent__Output } from '../../proto/gen/shoal/control/v1/VerifyEvent.js';
+import type { VerifyRequest } from '../../proto/gen/shoal/control/v1/VerifyRequest.js';
+import { CHANNEL_OPTIONS, CONTROL_PROTO, fromGrpcError, loadProto } from '../grpc.js';
+import type { StoredSession } from './session-file.js';
+
+type UnaryMethod =
+  | 'List'
+  | 'Find'
+  | 'Stat'
+  | 'Remove'
+  | 'Tag'
+  | 'Share'
+  | 'ListPeers'
+  | 'PingPeer'
+  | 'Status'
+  | 'Diagnose'
+  | 'Register'
+  | 'Login'
+  | 'Logout'
+  | 'WhoAmI'
+  | 'ChangePassword';
+
+// biome-ignore lint/suspicious/noExplicitAny: matches any method, whatever its messages
+type AnyMethod = MethodDefinition<any, any, any, any>;
+type RequestOf<K extends UnaryMethod> =
+  // biome-ignore lint/suspicious/noExplicitAny: only the request is asked for
+  ControlServiceDefinition[K] extends MethodDefinition<infer Request, any, any, any> ? Request : never;
+type ResponseOf<K extends UnaryMethod> =
+  // biome-ignore lint/suspicious/noExplicitAny: only the response is asked for
+  ControlServiceDefinition[K] extends MethodDefinition<any, any, any, infer Response> ? Response : never;
+
+/** A `Put` under way. Events come in order; the iteration throws a {@link ShoalError} when the call fails. */
+export interface PutCall {
+  readonly events: AsyncIterable<PutEvent__Output>;
+  readonly requests: ClientDuplexStream<PutRequest, PutEvent__Output>;
+}
+
+// The daemon may have to ask an index that is slow; who wants less says --timeout.
+const UNARY_DEADLINE_MS = 30_000;
+const RICH_STATUS_KEY = 'grpc-status-details-bin';
+// In these the session is not what was refused, and the daemon's own words say what was.
+const PASSWORD_METHODS: readonly UnaryMethod[] = ['Register', 'Login', 'ChangePassword'];
+
+/**
+ * The daemon beside us, over its control socket. Every failure is a {@link ShoalError}; when `signal` fires, calls end
+ * with its reason. Without a session the daemon acts as its own account.
+ */
+export class ControlClient {
+  readonly #client: Client;
+  readonly #methods: Record<string, AnyMethod>;
+  readonly #options: ControlClientOptions;
+
+  private constructor(options: ControlClientOptions) {
+    this.#options = options;
+    this.#methods = loadProto(CONTROL_PROTO)['shoal.control.v1.ControlService'] as Record<string, AnyMethod>;
+    this.#client = new Client(`unix:${options.socketPath}`, credentials.createInsecure(), CHANNEL_OPTIONS);
+  }
+
+  /** Throws `unavailable` with a hint when nobody listens on the socket, `denied` when we may not open it. */
+  static async connect(options: ControlClientOptions): Promise<ControlClient> {
+    await probe(options.socketPath, options.signal);
+    return new ControlClient(options);
+  }
+
+  /** One request, one response, within half a minute. */
+  call<K extends UnaryMethod>(name: K, request: RequestOf<K>): Promise<ResponseOf<K>> {
+    const { signal } = this.#options;
+    const method = this.#method(name);
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) {
+        reject(abortError(signal));
+        return;
+      }
+      const options: CallOptions = { deadline: Date.now() + UNARY_DEADLINE_MS };
+      const call = this.#client.makeUnaryRequest<RequestOf<K>, ResponseOf<K>>(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        request,
+        this.#metadata(),
+        options,
+        (error, response) => {
+          signal.removeEventListener('abort', cancel);
+          if (error === null && response !== undefined) resolve(response);
+          else reject(this.#failure(error, name));
+        },
+      );
+      const cancel = () => call.cancel();
+      signal.addEventListener('abort', cancel, { once: true });
+    });
+  }
+
+  /** Fetches; see `Get` in the proto. Leaving the iteration early cancels the fetch. */
+  get(request: GetRequest): AsyncIterable<GetEvent__Output> {
+    return this.#serverStream<GetRequest, GetEvent__Output>('Get', request);
+  }
+
+  /** Verifies; see `Verify` in the proto. */
+  verify(request: VerifyRequest): AsyncIterable<VerifyEvent__Output> {
+    return this.#serverStream<VerifyRequest, VerifyEvent__Output>('Verify', request);
+  }
+
+  /** Publishes; see `Put` in the proto. The caller writes the requests. Leaving the iteration early cancels the put. */
+  put(): PutCall {
+    const method = this.#method('Put');
+    const requests = this.#client.makeBidiStreamRequest<PutRequest, PutEvent__Output>(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      this.#metadata(),
+    );
+    return { requests, events: this.#events(requests) };
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  #serverStream<Request, Event>(name: 'Get' | 'Verify', request: Request): AsyncIterable<Event> {
+    const method = this.#method(name);
+    return this.#events(
+      this.#client.makeServerStreamRequest<Request, Event>(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        request,
+        this.#metadata(),
+      ),
+    );
+  }
+
+  #events<Event>(call: ClientReadableStream<Event> | ClientDuplexStream<PutRequest, Event>): AsyncGenerator<Event> {
+    // The iteration throws what happens while it lasts. A call that is cancelled because the iteration was left fails
+    // afterwards, and that is news to nobody.
+    call.on('error', () => undefined);
+    return this.#iterate(call);
+  }
+
+  async *#iterate<Event>(
+    call: ClientReadableStream<Event> | ClientDuplexStream<PutRequest, Event>,
+  ): AsyncGenerator<Event> {
+    const { signal } = this.#options;
+    const cancel = () => call.cancel();
+    signal.addEventListener('abort', cancel, { once: true });
+    if (signal.aborted) cancel();
+    try {
+      yield* call as AsyncIterable<Event>;
+    } catch (error) {
+      throw this.#failure(error, undefined);
+    } finally {
+      signal.removeEventListener('abort', cancel);
+      // After the end this does nothing.
+      call.cancel();
+    }
+  }
+
+  #method(name: string): AnyMethod {
+    const method = this.#methods[name];
+    if (method === undefined) throw new ShoalError('internal', `the proto has no method ${name}`);
+    return method;
+  }
+
+  #metadata(): Metadata {
+    const metadata = new Metadata();
+    const { session } = this.#options;
+    if (session !== undefined) metadata.set('authorization', `Bearer ${session.token}`);
+    return metadata;
+  }
+
+  #failure(thrown: unknown, method: UnaryMethod | undefined): ShoalError {
+    const { signal, session, socketPath } = this.#options;
+    if (signal.aborted) return abortError(signal);
+    const error = fromGrpcError(thrown);
+    if (isBare(thrown, status.UNAVAILABLE)) {
+      return new ShoalError('unavailable', `lost the connection to the peer at ${socketPath}: ${error.message}`, {
+        cause: thrown,
+        hint: 'see whether it still runs: shoal status',
+      });
+    }
+    if (isBare(thrown, status.UNIMPLEMENTED)) {
+      return new ShoalError('invalid', 'the peer beside this command is of an older version and cannot do this', {
+        cause: thrown,
+        hint: 'compare the versions: shoal version, shoal status',
+      });
+    }
+    if (error.code !== 'unauthenticated' || (method !== undefined && PASSWORD_METHODS.includes(method))) return error;
+    return new ShoalError('unauthenticated', error.message, {
+      cause: thrown,
+      hint: `shoal login ${session?.username ?? 'USER'}`,
+    });
+  }
+}
+
+/** Where the daemon listens and who calls. */
+export interface ControlClientOptions {
+  /** Absolute path of the control socket. */
+  readonly socketPath: string;
+  readonly session: StoredSession | undefined;
+  /** Ends every call. */
+  readonly signal: AbortSignal;
+}
+
+/** Whether an error has the status without saying more, which means that it was made by the transport. */
+function isBare(thrown: unknown, code: number): boolean {
+  if (!(thrown instanceof Error)) return false;
+  const { code: found, metadata } = thrown as ServiceError;
+  return found === code && (metadata?.get(RICH_STATUS_KEY).length ?? 0) === 0;
+}
+
+/** Connects once and hangs up: a plain socket tells better than a gRPC channel why nobody answers. */
+function probe(socketPath: string, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ path: socketPath, signal });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve();
+    });
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      reject(signal.aborted ? abortError(signal) : noDaemon(error, socketPath));
+    });
+  });
+}
+
+function noDaemon(error: NodeJS.ErrnoException, socketPath: string): ShoalError {
+  if (error.code === 'EACCES' || error.code === 'EPERM') {
+    return new ShoalError('denied', `may not open the control socket ${socketPath}`, {
+      cause: error,
+      hint: 'run the command as the user that runs the peer',
+    });
+  }
+  const reason = error.code === 'ENOENT' ? 'there is no control socket' : 'nobody answers on the control socket';
+  return new ShoalError('unavailable', `no peer is running here: ${reason} ${socketPath}`, {
+    cause: error,
+    hint: 'start one with `npm start` or `shoal peer`, or name the socket of one that runs in SHOAL_SOCKET',
+  });
+}
