@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import type { Request, Response } from 'express';
+import { ShoalError } from '../../common/errors.js';
+import { clientGone } from './abort.js';
+import { limitIdle, sendContinue } from './body-intake.js';
+import type { DoorAuth, HttpDoorDeps, HttpDoorOptions } from './deps.js';
+import { mayWrite } from './preconditions.js';
+import { readPublishHeaders } from './publish-headers.js';
+import { nameOfTarget, targetOfRef } from './ref-path.js';
+import { statOf } from './stat-of.js';
+
+/** What a PUT works with. */
+export type PutFileDeps = Pick<HttpDoorDeps, 'index' | 'membership' | 'publisher' | 'metrics'>;
+
+/**
+ * `PUT /files/NAME`: everything that can be refused without the bytes is refused before they are read; they are asked
+ * for (100 Continue) when the store has made room. Answers 201 once the file is published and its copies are made. A
+ * body that is cut off, stalls for `idleMs` or has another digest than its headers say leaves nothing behind.
+ */
+export async function putFile(
+  deps: PutFileDeps,
+  options: Pick<HttpDoorOptions, 'replicas' | 'idleMs'>,
+  call: { readonly request: Request; readonly response: Response; readonly onBehalf: string | undefined },
+): Promise<void> {
+  const { request, response, onBehalf } = call;
+  const name = nameOfTarget(request.originalUrl);
+  const { size, sha256, ...labels } = readPublishHeaders(request.headers);
+  const { signal } = clientGone(response);
+  const auth = deps.membership.auth(onBehalf);
+  const { username } = await deps.index.account(auth, signal);
+  await checkPreconditions(deps, { request, auth, ref: `${username}/${name}` }, signal);
+
+  const stream = readBody(request, response, { sha256, idleMs: options.idleMs });
+  const { published } = await deps.publisher.publish(
+    { stream, ...(size !== undefined && { size }) },
+    { name, ...labels, replicas: options.replicas, wait: true, ...(onBehalf !== undefined && { onBehalf }) },
+    { signal },
+  );
+  const { file } = published;
+  deps.metrics.receivedBytes.inc({ kind: 'http' }, file.size);
+  const body = Buffer.from(JSON.stringify({ id: file.id, name: file.name, size: file.size, sha256: file.sha256 }));
+  response.writeHead(201, {
+    Location: targetOfRef(file.id),
+    ETag: `"${file.id}"`,
+    'Content-Type': 'application/json',
+    'Content-Length': body.length,
+  });
+  response.end(body);
+}
+
+/** Two that write at the same moment may both pass: the last one is then the current version, and both can be had by id. */
+async function checkPreconditions(
+  deps: Pick<HttpDoorDeps, 'index'>,
+  call: { readonly request: Request; readonly auth: DoorAuth; readonly ref: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const { headers } = call.request;
+  if (headers['if-match'] === undefined && headers['if-none-match'] === undefined) return;
+  const current = (await statOf(deps.index, call.auth, call.ref, signal))?.id;
+  if (mayWrite(headers, current === undefined ? undefined : `"${current}"`)) return;
+  const message = current === undefined ? `there is no '${call.ref}'` : `'${call.ref}' is taken by ${current}`;
+  throw new ShoalError('conflict', message, { details: { status: 412 } });
+}
+
+/** The body, with a digest that is checked before its end is told. */
+async function* readBody(
+  request: Request,
+  response: Response,
+  options: { readonly sha256: string | undefined; readonly idleMs: number },
+): AsyncGenerator<Buffer> {
+  const hash = options.sha256 === undefined ? undefined : createHash('sha256');
+  sendContinue(request, response);
+  const release = limitIdle(request, options.idleMs);
+  try {
+    // Left undestroyed when the reader gives up, so that the client can still be told why.
+    for await (const data of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      hash?.update(data);
+      yield data;
+    }
+  } catch (cause) {
+    if (cause instanceof ShoalError) throw cause;
+    throw new ShoalError('cancelled', 'the body was cut off before its end', { cause });
+  } finally {
+    release();
+  }
+  const actual = hash?.digest('hex');
+  if (actual !== options.sha256) {
+    throw new ShoalError('invalid', `the SHA-256 of the body is ${actual}, not ${options.sha256} as its headers say`);
+  }
+}

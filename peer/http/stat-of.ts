@@ -1,0 +1,18 @@
+import { toShoalError } from '../../common/errors.js';
+import type { FileDetail } from '../../index-server/api.js';
+import type { DoorAuth, DoorIndex } from './deps.js';
+
+/** What the index knows of a reference; undefined when it is free. */
+export async function statOf(
+  index: Pick<DoorIndex, 'stat'>,
+  auth: DoorAuth,
+  ref: string,
+  signal: AbortSignal,
+): Promise<FileDetail | undefined> {
+  try {
+    return await index.stat(auth, ref, signal);
+  } catch (error) {
+    if (toShoalError(error).code === 'not_found') return undefined;
+    throw error;
+  }
+}
