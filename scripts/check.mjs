@@ -26,7 +26,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-setUp();
+setUp({ isBuildWanted: false });
 
 const waiting = [...wanted];
 let failed = 0;

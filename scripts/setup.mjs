@@ -24,18 +24,22 @@ import { fileURLToPath } from 'node:url';
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
 const lockFile = join(root, '.setup.lock');
-const steps = [
+const toRead = [
   { title: 'installing packages', isDone: packagesAreInstalled, run: installPackages },
   { title: 'generating gRPC types', isDone: typesAreCurrent, run: generateTypes },
+];
+const toRun = [
   { title: 'building', isDone: buildIsCurrent, run: build },
   { title: undefined, isDone: commandIsLinked, run: linkCommand },
 ];
 
 /**
  * Does what is missing and tells on stderr what it does. Ends the process with one line and exit code 1 when that
- * fails. Safe to call from several processes at once: one works, the others wait for it.
+ * fails. Safe to call from several processes at once: one works, the others wait for it. Without a build it is enough
+ * for tools that only read sources.
  */
-export function setUp() {
+export function setUp({ isBuildWanted } = { isBuildWanted: true }) {
+  const steps = isBuildWanted ? [...toRead, ...toRun] : toRead;
   try {
     requireNode(process.versions.node);
     if (steps.every((step) => step.isDone())) return;
