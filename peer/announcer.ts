@@ -1,6 +1,6 @@
 import { toShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
-import { type AnnounceBody, type Announced, LIMITS } from '../index-server/api.js';
+import { type AnnounceBody, type Announced, LIMITS, recordsRevision } from '../index-server/api.js';
 import type { IndexClient } from '../index-server/client.js';
 import type { ChunkStore, StoredFile } from './chunk-store.js';
 import { indexResult, type Membership } from './membership.js';
@@ -117,10 +117,11 @@ export class Announcer {
     this.#changed.clear();
     const files = this.#deps.store.list().filter(isAnnounceable);
     const pages = Math.max(1, Math.ceil(files.length / LIMITS.announce));
+    let mark: string | undefined;
     for (let page = 0; page < pages; page++) {
-      const held = files.slice(page * LIMITS.announce, (page + 1) * LIMITS.announce);
-      const full = fullMark(page, pages);
-      await this.#tell({ held: held.map(holdingOf), ...(full !== undefined && { full }) });
+      const held = files.slice(page * LIMITS.announce, (page + 1) * LIMITS.announce).map(holdingOf);
+      const answer = await this.#tell({ held, ...fullness(page, pages, mark) });
+      mark ??= answer.mark;
     }
     this.#mustTellAll = false;
   }
@@ -144,12 +145,13 @@ export class Announcer {
     }
   }
 
-  async #tell(what: Pick<AnnounceBody, 'held' | 'dropped' | 'full'>): Promise<void> {
+  async #tell(what: Omit<AnnounceBody, 'incarnation'>): Promise<Announced> {
     const { index, membership, now } = this.#deps;
     const askedAtMs = now();
     const body = { incarnation: membership.incarnation, ...what };
     const answer = await index.announce(membership.auth(), membership.peerName, body, this.#stopped.signal);
     await this.#obey(answer, askedAtMs);
+    return answer;
   }
 
   async #obey(answer: Announced, askedAtMs: number): Promise<void> {
@@ -168,14 +170,15 @@ function isAnnounceable(file: StoredFile): boolean {
   return !file.isComplete || file.records.length > 0;
 }
 
-function holdingOf(file: StoredFile): AnnounceBody['held'][number] {
-  return { id: file.id, complete: file.isComplete };
+function holdingOf({ id, isComplete: complete, records }: StoredFile): AnnounceBody['held'][number] {
+  return records.length === 0 ? { id, complete } : { id, complete, revision: recordsRevision(records) };
 }
 
-function fullMark(page: number, pages: number): 'only' | 'begin' | 'end' | undefined {
-  if (pages === 1) return 'only';
-  if (page === 0) return 'begin';
-  return page === pages - 1 ? 'end' : undefined;
+function fullness(page: number, pages: number, mark: string | undefined): Pick<AnnounceBody, 'full' | 'mark'> {
+  if (pages === 1) return { full: 'only' };
+  if (page === 0) return { full: 'begin' };
+  if (page < pages - 1) return {};
+  return mark === undefined ? { full: 'end' } : { full: 'end', mark };
 }
 
 /** Cuts records into pages that the index takes, by number and by bytes. */

@@ -1,8 +1,7 @@
-import { toShoalError } from '../common/errors.js';
+import { ShoalError, toShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
 import type { Order } from '../index-server/api.js';
-import type { ChunkStore } from './chunk-store.js';
-import { mergeRecord } from './records.js';
+import type { ChunkStore, StoredFile } from './chunk-store.js';
 import type { Removals } from './removals.js';
 import type { Fetcher } from './swarm/fetch.js';
 import type { TicketVerifier } from './tickets.js';
@@ -24,6 +23,8 @@ export interface OrderRunnerDeps {
   readonly fetcher: Pick<Fetcher, 'start'>;
   readonly verifier: Pick<TicketVerifier, 'verifyRecord'>;
   readonly removals: Pick<Removals, 'remove'>;
+  /** Told when the records beside a file are not what they were. */
+  readonly announcer: { changed(id: string): void };
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -81,12 +82,20 @@ export class OrderRunner {
     }
   }
 
-  async #update(order: UpdateOrder): Promise<void> {
-    const file = this.#deps.store.get(order.id);
-    if (file === undefined) return;
-    const claims = await this.#deps.verifier.verifyRecord(order.record);
-    if (claims.id !== order.id) throw new Error(`the record is for ${claims.id}`);
-    await file.setRecords(mergeRecord(file.records, order.record), { sha256: claims.sha256 });
+  async #update({ id, records }: UpdateOrder): Promise<void> {
+    const file = this.#deps.store.get(id);
+    if (file !== undefined) await this.#keep(file, records);
+  }
+
+  /** Keeps records that came with an order, once they are known to be the index's and of this file. */
+  async #keep(file: StoredFile, records: readonly string[]): Promise<void> {
+    const claims = await Promise.all(records.map((record) => this.#deps.verifier.verifyRecord(record)));
+    const stranger = claims.find(({ id }) => id !== file.id);
+    if (stranger !== undefined) throw new ShoalError('corrupt', `a record for ${file.id} is of ${stranger.id}`);
+    const [first] = claims;
+    if (first === undefined) return;
+    await file.setRecords(records, { sha256: first.sha256 });
+    this.#deps.announcer.changed(file.id);
   }
 
   #startMore(): void {
@@ -103,10 +112,18 @@ export class OrderRunner {
   }
 
   async #replicate(order: ReplicateOrder): Promise<void> {
-    const { id, record, ticket, holders } = order;
+    const { id, records, ticket, holders } = order;
+    const { signal } = this.#stopped;
     try {
-      const fetch = this.#deps.fetcher.start({ id, record, ticket, holders });
-      await fetch.finished(this.#stopped.signal);
+      const here = this.#deps.store.get(id);
+      if (here?.isComplete) {
+        // The index had not heard of it when it gave the order.
+        await this.#keep(here, records);
+        return;
+      }
+      const fetch = this.#deps.fetcher.start({ id, ticket, holders });
+      const opened = fetch.opened(signal).then((file) => this.#keep(file, records));
+      await Promise.all([fetch.finished(signal), opened]);
       this.#failed.delete(id);
     } catch (thrown) {
       if (this.#stopped.signal.aborted) return;

@@ -1,0 +1,111 @@
+import { chmod, lstat, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { dirname, join } from 'node:path';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { HealthImplementation } from 'grpc-health-check';
+import { ShoalError } from '../common/errors.js';
+import type { Logger } from '../common/log.js';
+import type { ControlServiceDefinition, ControlServiceHandlers } from '../proto/gen/shoal/control/v1/ControlService.js';
+import { CONTROL_PROTO, loadProto } from './grpc.js';
+
+const SERVICE = 'shoal.control.v1.ControlService';
+
+/**
+ * Throws `conflict` when somebody answers on the socket, or when something else has its path. A socket on which nobody
+ * answers was left by a process that died, and will be replaced.
+ */
+export async function checkSocketFree(path: string): Promise<void> {
+  try {
+    if (!(await lstat(path)).isSocket()) {
+      throw new ShoalError('conflict', `${path} is there and is not a socket`, { hint: 'name another in SHOAL_SOCKET' });
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  if (!(await isAnswered(path))) return;
+  throw new ShoalError('conflict', `another peer is running here: it answers on ${path}`, {
+    hint: 'stop it, or give this one a SHOAL_DATA_DIR and ports of its own',
+  });
+}
+
+/** The gRPC server that the command line talks to, on a Unix socket that only its owner may open. */
+export class ControlServer {
+  readonly #server = new Server({ 'grpc.max_receive_message_length': 16 * 1024 * 1024 });
+  readonly #health = new HealthImplementation({ '': 'SERVING', [SERVICE]: 'SERVING' });
+  readonly #log: Logger;
+  #socket: { readonly path: string; readonly inode: bigint } | undefined;
+
+  constructor(deps: { readonly handlers: ControlServiceHandlers; readonly log: Logger }) {
+    this.#log = deps.log;
+    const service = loadProto(CONTROL_PROTO)[SERVICE] as unknown as ControlServiceDefinition;
+    this.#server.addService(service, deps.handlers);
+    this.#health.addToServer(this.#server);
+  }
+
+  /** Listens on `path`; throws `conflict` as {@link checkSocketFree}. */
+  async listen(path: string): Promise<void> {
+    await mkdir(dirname(path), { recursive: true });
+    await checkSocketFree(path);
+    // The socket is made in a folder that nobody else can enter and moved when its mode is right, so that there is no
+    // moment in which others could connect.
+    const nursery = await mkdtemp(join(dirname(path), '.'));
+    try {
+      const born = join(nursery, 's');
+      await this.#bind(born);
+      await chmod(born, 0o600);
+      const { ino } = await lstat(born, { bigint: true });
+      await rename(born, path);
+      this.#socket = { path, inode: ino };
+    } finally {
+      await rm(nursery, { recursive: true, force: true });
+    }
+    this.#log.info({ socket: path }, 'listening for the command line');
+  }
+
+  /** Takes no more calls, and resolves when those under way have ended or been cut after `graceMs`. */
+  async close(graceMs: number): Promise<void> {
+    this.#health.setStatus('', 'NOT_SERVING');
+    this.#health.setStatus(SERVICE, 'NOT_SERVING');
+    await this.#removeSocket();
+    const timer = setTimeout(() => this.#server.forceShutdown(), graceMs);
+    // An error says that calls were cut, which is what the limit is for.
+    await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    clearTimeout(timer);
+  }
+
+  async #bind(path: string): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) => {
+        if (error === null) resolve();
+        else reject(new ShoalError('unavailable', `cannot listen on ${path}: ${error.message}`, { cause: error }));
+      });
+    });
+  }
+
+  /** Removes the socket unless another daemon has put its own there. */
+  async #removeSocket(): Promise<void> {
+    if (this.#socket === undefined) return;
+    const { path, inode } = this.#socket;
+    this.#socket = undefined;
+    try {
+      if ((await lstat(path, { bigint: true })).ino === inode) await rm(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+}
+
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ path });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(false);
+      else reject(new ShoalError('conflict', `cannot tell who listens on ${path}: ${error.message}`, { cause: error }));
+    });
+  });
+}

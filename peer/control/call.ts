@@ -1,0 +1,140 @@
+import { once } from 'node:events';
+import type {
+  handleBidiStreamingCall,
+  handleServerStreamingCall,
+  handleUnaryCall,
+  Metadata,
+  ServerDuplexStream,
+  ServerWritableStream,
+} from '@grpc/grpc-js';
+import { abortError, ShoalError, toShoalError } from '../../common/errors.js';
+import type { Logger } from '../../common/log.js';
+import { toGrpcError } from '../grpc.js';
+import type { ControlMethod, PeerMetrics } from '../metrics.js';
+
+/** These work without a login where one is required: they lead to one, or tell why it does not work. */
+const OPEN_METHODS: readonly ControlMethod[] = ['Register', 'Login', 'Status', 'Diagnose'];
+const PROGRESS_MS = 100;
+
+/** Who calls, and until when they are interested. */
+export interface Caller {
+  /** Session of the user; undefined means the peer's own account. */
+  readonly onBehalf: string | undefined;
+  /** Fires when the call was cancelled or its connection is gone. */
+  readonly signal: AbortSignal;
+}
+
+/** Where the events of a streaming call go. */
+export interface EventSink<E> {
+  /** Resolves when there is room for more; throws when the call is over. */
+  send(event: E): Promise<void>;
+  /** Sends an event that only tells how far it is: at most ten a second, and none while the caller reads slowly. */
+  sendProgress(event: E): void;
+}
+
+/**
+ * The edge of the control server: turns plain functions into handlers of grpc-js. Failures leave as gRPC statuses with our
+ * code and hint, a cancelled call fires the caller's signal, and every call is counted.
+ */
+export class CallEdge {
+  readonly #deps: { readonly metrics: PeerMetrics; readonly log: Logger };
+  readonly #isLoginRequired: boolean;
+
+  constructor(
+    deps: { readonly metrics: PeerMetrics; readonly log: Logger },
+    options: { readonly isLoginRequired: boolean },
+  ) {
+    this.#deps = deps;
+    this.#isLoginRequired = options.isLoginRequired;
+  }
+
+  /** A handler of one request and one answer. */
+  unary<Q, R>(method: ControlMethod, handle: (request: Q, caller: Caller) => Promise<R>): handleUnaryCall<Q, R> {
+    return (call, callback) => {
+      void this.#run(method, call, (caller) => handle(call.request, caller)).then(
+        (response) => callback(null, response),
+        (error: unknown) => callback(toGrpcError(error)),
+      );
+    };
+  }
+
+  /** A handler that answers with events. */
+  events<Q, E>(
+    method: ControlMethod,
+    handle: (request: Q, caller: Caller, sink: EventSink<E>) => Promise<void>,
+  ): handleServerStreamingCall<Q, E> {
+    return (call) => {
+      const work = (caller: Caller) => handle(call.request, caller, sinkOf(call, caller.signal));
+      void this.#run(method, call, work).then(
+        () => call.end(),
+        (error: unknown) => call.emit('error', toGrpcError(error)),
+      );
+    };
+  }
+
+  /** A handler of requests that come one after the other, answered with events. */
+  conversation<Q, E>(
+    method: ControlMethod,
+    handle: (requests: AsyncIterator<Q>, caller: Caller, sink: EventSink<E>) => Promise<void>,
+  ): handleBidiStreamingCall<Q, E> {
+    return (call) => {
+      // Without the option, reading no further would destroy the call together with the answer.
+      const requests = call.iterator({ destroyOnReturn: false }) as AsyncIterator<Q>;
+      const work = (caller: Caller) => handle(requests, caller, sinkOf(call, caller.signal));
+      void this.#run(method, call, work).then(
+        () => call.end(),
+        (error: unknown) => call.emit('error', toGrpcError(error)),
+      );
+    };
+  }
+
+  async #run<R>(
+    method: ControlMethod,
+    call: { readonly metadata: Metadata; on(event: 'cancelled', listener: () => void): unknown },
+    handle: (caller: Caller) => Promise<R>,
+  ): Promise<R> {
+    const abort = new AbortController();
+    call.on('cancelled', () => abort.abort(new ShoalError('cancelled', 'cancelled by the caller')));
+    try {
+      const onBehalf = sessionOf(call.metadata);
+      if (onBehalf === undefined && this.#isLoginRequired && !OPEN_METHODS.includes(method)) {
+        throw new ShoalError('unauthenticated', 'this peer requires a login', { hint: 'shoal login USER' });
+      }
+      const response = await handle({ onBehalf, signal: abort.signal });
+      this.#deps.metrics.controlCalls.inc({ method, code: 'ok' });
+      return response;
+    } catch (thrown) {
+      const error = abort.signal.aborted ? abortError(abort.signal) : toShoalError(thrown);
+      this.#deps.metrics.controlCalls.inc({ method, code: error.code });
+      if (error.code === 'internal') this.#deps.log.error({ method, error }, 'a call of the command line failed');
+      throw error;
+    }
+  }
+}
+
+function sessionOf(metadata: Metadata): string | undefined {
+  const value = metadata.get('authorization')[0]?.toString();
+  if (value === undefined) return undefined;
+  const session = /^Bearer (\S+)$/i.exec(value)?.[1];
+  if (session !== undefined) return session;
+  throw new ShoalError('unauthenticated', 'the authorization metadata is not of the form: Bearer SESSION');
+}
+
+function sinkOf<Q, E>(
+  call: ServerWritableStream<Q, E> | ServerDuplexStream<Q, E>,
+  signal: AbortSignal,
+): EventSink<E> {
+  let progressAtMs = Number.NEGATIVE_INFINITY;
+  return {
+    async send(event) {
+      if (signal.aborted) throw abortError(signal);
+      if (!call.write(event)) await once(call, 'drain', { signal });
+    },
+    sendProgress(event) {
+      const now = performance.now();
+      if (signal.aborted || call.writableNeedDrain || now - progressAtMs < PROGRESS_MS) return;
+      progressAtMs = now;
+      call.write(event);
+    },
+  };
+}

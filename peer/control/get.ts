@@ -1,0 +1,120 @@
+import type { FileHandle } from 'node:fs/promises';
+import { ShoalError } from '../../common/errors.js';
+import type { ControlServiceHandlers } from '../../proto/gen/shoal/control/v1/ControlService.js';
+import type { FileEntry } from '../../proto/gen/shoal/control/v1/FileEntry.js';
+import type { GetEvent } from '../../proto/gen/shoal/control/v1/GetEvent.js';
+import type { GetRequest__Output } from '../../proto/gen/shoal/control/v1/GetRequest.js';
+import type { StoredFile } from '../chunk-store.js';
+import { claimsOf } from '../records.js';
+import type { Retrieved, Retriever } from '../retrieve.js';
+import type { Fetch, FetchOutcome } from '../swarm/fetch.js';
+import { readThrough } from '../swarm/read-through.js';
+import type { Caller, CallEdge, EventSink } from './call.js';
+import { named } from './files.js';
+import { openLocalPath } from './local-path.js';
+import { fileEntry } from './messages.js';
+
+/** Bytes in one event: well below the size that the receiving side takes. */
+const DATA_BYTES = 1024 * 1024;
+
+/** The call that fetches. */
+export function getHandlers(
+  edge: CallEdge,
+  deps: { readonly retriever: Pick<Retriever, 'retrieve'> },
+): Pick<ControlServiceHandlers, 'Get'> {
+  return {
+    Get: edge.events('Get', async ({ ref, target }: GetRequest__Output, caller, sink: EventSink<GetEvent>) => {
+      const local = target === null ? undefined : await openLocalPath(target, 'write');
+      try {
+        if (local !== undefined && (await local.stat()).size > 0) {
+          throw new ShoalError('invalid', `the target ${target?.path} is not empty`);
+        }
+        const retrieved = await deps.retriever.retrieve(named(ref), { onBehalf: caller.onBehalf }, caller.signal);
+        const to = local === undefined || target === null ? undefined : { handle: local, path: target.path };
+        await new Delivery({ retrieved, to, caller, sink }).run();
+      } finally {
+        await local?.close();
+      }
+    }),
+  };
+}
+
+/** Brings one retrieved file to the caller: into the target, or as events while it is still fetched. */
+class Delivery {
+  readonly #retrieved: Retrieved;
+  readonly #to: { readonly handle: FileHandle; readonly path: string } | undefined;
+  readonly #signal: AbortSignal;
+  readonly #sink: EventSink<GetEvent>;
+
+  constructor(parts: {
+    readonly retrieved: Retrieved;
+    readonly to: { readonly handle: FileHandle; readonly path: string } | undefined;
+    readonly caller: Caller;
+    readonly sink: EventSink<GetEvent>;
+  }) {
+    this.#retrieved = parts.retrieved;
+    this.#to = parts.to;
+    this.#signal = parts.caller.signal;
+    this.#sink = parts.sink;
+  }
+
+  async run(): Promise<void> {
+    const { fetch, file } = this.#retrieved;
+    const outcome = fetch === undefined ? await this.#fromHere(file) : await this.#whileFetching(fetch);
+    await this.#sink.send({ done: { receivedBytes: outcome.receivedBytes, peers: outcome.peers } });
+  }
+
+  async #fromHere(file: StoredFile | undefined): Promise<FetchOutcome> {
+    if (file === undefined) throw new ShoalError('internal', 'a file was retrieved that is neither here nor fetched');
+    await this.#found(file);
+    await this.#write(file, undefined);
+    return { file, receivedBytes: 0, peers: 0 };
+  }
+
+  async #whileFetching(fetch: Fetch): Promise<FetchOutcome> {
+    const stopProgress = fetch.onProgress(({ doneBytes, totalBytes, peers }) =>
+      this.#sink.sendProgress({ progress: { phase: 'PHASE_FETCHING', doneBytes, totalBytes, peers } }),
+    );
+    try {
+      const [outcome] = await Promise.all([fetch.finished(this.#signal), this.#follow(fetch)]);
+      if (this.#to !== undefined) await this.#write(outcome.file, undefined);
+      return outcome;
+    } finally {
+      stopProgress();
+    }
+  }
+
+  async #follow(fetch: Fetch): Promise<void> {
+    const file = await fetch.opened(this.#signal);
+    await this.#found(file);
+    if (this.#to === undefined) await this.#write(file, fetch);
+  }
+
+  async #found(file: StoredFile): Promise<void> {
+    const { located } = this.#retrieved;
+    const sha256 = located?.file.sha256 ?? file.sha256 ?? '';
+    const entry = located === undefined ? entryOf(file) : fileEntry(located.file);
+    await this.#sink.send({ found: { file: entry, sha256, streaming: this.#to === undefined } });
+  }
+
+  async #write(file: StoredFile, fetch: Fetch | undefined): Promise<void> {
+    if (this.#to !== undefined) {
+      const progress = { phase: 'PHASE_WRITING', doneBytes: 0, totalBytes: file.size, peers: 0 } as const;
+      this.#sink.sendProgress({ progress });
+      await file.copyTo(this.#to.handle.fd, this.#to.path);
+      return;
+    }
+    const range = { offset: 0, length: file.size };
+    for await (const bytes of readThrough(fetch, file, range, this.#signal)) {
+      for (let at = 0; at < bytes.length; at += DATA_BYTES) {
+        await this.#sink.send({ data: bytes.subarray(at, at + DATA_BYTES) });
+      }
+    }
+  }
+}
+
+/** What is known here of a file that could not be looked up. */
+function entryOf(file: StoredFile): FileEntry {
+  const [record] = file.records;
+  return record === undefined ? { id: file.id, size: file.size } : fileEntry(claimsOf(record));
+}

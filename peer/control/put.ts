@@ -1,0 +1,89 @@
+import { ShoalError } from '../../common/errors.js';
+import type { ControlServiceHandlers } from '../../proto/gen/shoal/control/v1/ControlService.js';
+import type { PutEvent } from '../../proto/gen/shoal/control/v1/PutEvent.js';
+import type { PutRequest__Output } from '../../proto/gen/shoal/control/v1/PutRequest.js';
+import type { PutStart__Output } from '../../proto/gen/shoal/control/v1/PutStart.js';
+import type { IngestSource } from '../chunk-store.js';
+import type { Publisher, PublishOptions, PublishProgress } from '../publish.js';
+import type { Caller, CallEdge, EventSink } from './call.js';
+import { visibilityOf } from './files.js';
+import { openLocalPath } from './local-path.js';
+import { fileEntry } from './messages.js';
+
+/** The call that publishes. */
+export function putHandlers(
+  edge: CallEdge,
+  deps: { readonly publisher: Pick<Publisher, 'publish'> },
+): Pick<ControlServiceHandlers, 'Put'> {
+  return {
+    Put: edge.conversation('Put', async (requests: AsyncIterator<PutRequest__Output>, caller, sink) => {
+      const start = await startOf(requests);
+      const local = start.source === null ? undefined : await openLocalPath(start.source, 'read');
+      try {
+        const source = local === undefined ? sentBytes(requests, { start, caller, sink }) : { fd: local.fd };
+        await put(deps.publisher, { source, start, caller, sink });
+      } finally {
+        await local?.close();
+      }
+    }),
+  };
+}
+
+async function put(
+  publisher: Pick<Publisher, 'publish'>,
+  call: {
+    readonly source: IngestSource;
+    readonly start: PutStart__Output;
+    readonly caller: Caller;
+    readonly sink: EventSink<PutEvent>;
+  },
+): Promise<void> {
+  const { source, start, caller, sink } = call;
+  const { published, sha256, copies } = await publisher.publish(source, publishOptions(start, caller), {
+    signal: caller.signal,
+    onProgress: (progress) => sink.sendProgress({ progress: progressMessage(progress) }),
+  });
+  await sink.send({ done: { file: fileEntry(published.file), sha256, copies } });
+}
+
+async function startOf(requests: AsyncIterator<PutRequest__Output>): Promise<PutStart__Output> {
+  const first = await requests.next();
+  if (first.done !== true && first.value.start) return first.value.start;
+  throw new ShoalError('invalid', 'the first request of a put must be start');
+}
+
+/**
+ * The bytes that the caller sends. They are asked for when they are first read, so not before the store has found that
+ * there is room for them.
+ */
+function sentBytes(
+  requests: AsyncIterator<PutRequest__Output>,
+  call: { readonly start: PutStart__Output; readonly caller: Caller; readonly sink: EventSink<PutEvent> },
+): IngestSource {
+  const { size } = call.start;
+  async function* bytes(): AsyncGenerator<Buffer> {
+    await call.sink.send({ sendData: {} });
+    for (let next = await requests.next(); next.done !== true; next = await requests.next()) {
+      if (next.value.data === undefined) throw new ShoalError('invalid', 'a put has only one start');
+      yield next.value.data;
+    }
+    // A connection that broke ends the requests as well: that is no end of the file.
+    call.caller.signal.throwIfAborted();
+  }
+  return size === undefined ? { stream: bytes() } : { stream: bytes(), size };
+}
+
+function publishOptions(start: PutStart__Output, { onBehalf }: Caller): PublishOptions {
+  const { name, tags, readers, replicas, noWait } = start;
+  const visibility = visibilityOf(start.visibility) ?? 'public';
+  return { name, tags, visibility, readers, replicas, onBehalf, wait: !noWait };
+}
+
+function progressMessage({ phase, doneBytes, totalBytes, copies }: PublishProgress) {
+  return {
+    phase: phase === 'storing' ? ('PHASE_STORING' as const) : ('PHASE_REPLICATING' as const),
+    doneBytes,
+    totalBytes,
+    peers: copies,
+  };
+}
