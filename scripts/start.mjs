@@ -31,7 +31,7 @@ let exitCode = 0;
 
 listenForSignals();
 // Nothing is left behind, whatever goes wrong here.
-process.on('exit', () => killAll('was left over'));
+process.on('exit', () => killAll('left over'));
 await main();
 process.exit(exitCode);
 
@@ -102,7 +102,7 @@ async function stop() {
     if (ending.length === 0) continue;
     console.log(`stopping ${ending.map((child) => child.name).join(', ')} ...`);
     for (const child of ending) child.kill('SIGTERM');
-    const timer = setTimeout(() => killAll('did not stop within a minute'), STOP_MS);
+    const timer = setTimeout(() => killAll('not stopped within a minute'), STOP_MS);
     const ends = await Promise.all(ending.map((child) => child.ended));
     clearTimeout(timer);
     for (const [i, { code, signal }] of ends.entries()) {
@@ -115,7 +115,7 @@ async function stop() {
 
 function killAll(why) {
   const left = children.filter((child) => child.isRunning);
-  if (left.length > 0) console.error(`${left.map((child) => child.name).join(', ')} ${why}: killed`);
+  if (left.length > 0) console.error(`killing ${left.map((child) => child.name).join(', ')}: ${why}`);
   for (const child of left) child.kill('SIGKILL');
 }
 
@@ -125,7 +125,7 @@ function listenForSignals() {
     process.on(signal, () => {
       firstAt ??= Date.now();
       if (!stopping.signal.aborted) stopping.abort();
-      else if (Date.now() - firstAt > ECHO_MS) killAll('had to hurry');
+      else if (Date.now() - firstAt > ECHO_MS) killAll('told twice to stop');
     });
   }
 }
