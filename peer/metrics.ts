@@ -71,6 +71,7 @@ export interface MetricSources {
   isIndexReachable(): boolean;
   isDraining(): boolean;
   livePeers(): number;
+  activeFetches(): number;
 }
 
 const PREFIX = 'shoal_peer_';
@@ -89,14 +90,20 @@ export class PeerMetrics {
   readonly receivedBytes = this.#counter('received_bytes_total', 'Bytes received, by what they were for', ['kind']);
   readonly sentBytes = this.#counter('sent_bytes_total', 'Bytes sent, by what they were for', ['kind']);
   readonly chunks = this.#counter('chunks_total', 'Chunks that others sent, by what became of them', ['result']);
+  readonly refusedChunks = this.#counter('refused_chunks_total', 'Chunks that others asked for and did not get', []);
   readonly fetches = this.#counter('fetches_total', 'Fetches that ended, by how', ['code']);
-  readonly activeFetches = this.#gauge('active_fetches', 'Fetches under way');
   readonly servingStreams = this.#gauge('serving_streams', 'Streams on which this peer serves others now');
   readonly timeToFirstByte = new Histogram({
     ...this.#counted,
     name: `${PREFIX}time_to_first_byte_seconds`,
     help: 'From the start of a fetch to its first verified chunk',
     buckets: ms,
+  });
+  readonly fetchSeconds = new Histogram({
+    ...this.#counted,
+    name: `${PREFIX}fetch_seconds`,
+    help: 'How long fetches took that brought a whole file',
+    buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800],
   });
   readonly indexCalls = this.#counter('index_calls_total', 'Calls to the index', ['operation', 'result']);
   readonly heartbeats = this.#counter('heartbeats_total', 'Heartbeats sent', ['result']);
@@ -136,8 +143,8 @@ export class PeerMetrics {
 
   /** Fetches and streams under way. */
   async activity(): Promise<{ fetches: number; serving: number }> {
-    const [fetches, serving] = await Promise.all([this.activeFetches.get(), this.servingStreams.get()]);
-    return { fetches: fetches.values[0]?.value ?? 0, serving: serving.values[0]?.value ?? 0 };
+    const serving = await this.servingStreams.get();
+    return { fetches: this.#sources?.activeFetches() ?? 0, serving: serving.values[0]?.value ?? 0 };
   }
 
   /** Stops what measures by itself. */
@@ -152,6 +159,7 @@ export class PeerMetrics {
     this.#gauge('store_quota_bytes', 'Quota of the store, 0 when there is none', (from) => from.usage().quotaBytes);
     this.#gauge('complete_files', 'Files that are wholly here', (from) => from.usage().files);
     this.#gauge('partial_files', 'Files that are partly here', (from) => from.usage().partialFiles);
+    this.#gauge('active_fetches', 'Fetches under way', (from) => from.activeFetches());
     this.#gauge('live_peers', 'Peers that are live, as the index last told', (from) => from.livePeers());
     this.#gauge('index_reachable', 'Whether the index answered last time', (from) => Number(from.isIndexReachable()));
     this.#gauge('draining', 'Whether this peer is leaving', (from) => Number(from.isDraining()));

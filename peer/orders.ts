@@ -57,10 +57,16 @@ export class OrderRunner {
     const wanted = new Set(orders.map((order) => order.id));
     for (const id of this.#failed.keys()) if (!wanted.has(id)) this.#failed.delete(id);
     for (const order of orders) {
-      if (order.do === 'replicate') this.#waiting.set(order.id, order);
+      if (order.do === 'replicate' && this.#running.has(order.id)) this.#refresh(order);
+      else if (order.do === 'replicate') this.#waiting.set(order.id, order);
       else this.#quick = this.#quick.then(() => this.#doQuickly(order, askedAtMs));
     }
     this.#startMore();
+  }
+
+  /** Whether a copy of this file is being made because the index asked for it. */
+  isReplicating(id: string): boolean {
+    return this.#running.has(id);
   }
 
   /** Stops what runs, keeping what was fetched, and takes no more. */
@@ -98,10 +104,15 @@ export class OrderRunner {
     this.#deps.announcer.changed(file.id);
   }
 
+  /** A repeated order brings a fresh ticket and the holders of now to the fetch that is under way. */
+  #refresh({ id, ticket, holders }: ReplicateOrder): void {
+    if (this.#deps.store.get(id)?.isComplete !== true) this.#deps.fetcher.start({ id, ticket, holders });
+  }
+
   #startMore(): void {
     for (const [id, order] of this.#waiting) {
       if (this.#running.size >= this.#options.concurrency) return;
-      if (this.#running.has(id) || this.#deps.now() < (this.#failed.get(id)?.notBeforeMs ?? 0)) continue;
+      if (this.#deps.now() < (this.#failed.get(id)?.notBeforeMs ?? 0)) continue;
       this.#waiting.delete(id);
       const run = this.#replicate(order).finally(() => {
         this.#running.delete(id);

@@ -26,6 +26,8 @@ export interface PublishOptions {
   readonly replicas?: number | undefined;
   /** Session or publish ticket of the user to publish for; the peer's own account when it is not given. */
   readonly onBehalf?: string | undefined;
+  /** SHA-256 in lower-case hex that the content must have, when the caller knows it. */
+  readonly sha256?: string | undefined;
   /** Whether to wait for the copies. If not, they are made all the same. */
   readonly wait: boolean;
 }
@@ -93,6 +95,12 @@ export class Publisher {
       onProgress: (doneBytes, totalBytes) =>
         onProgress?.({ phase: 'storing', doneBytes, totalBytes: totalBytes || (size ?? 0), copies: 0 }),
     });
+    if (options.sha256 !== undefined && options.sha256 !== sha256) {
+      if (isNew) await this.#removeUnpublished(file.id);
+      throw new ShoalError('corrupt', `'${options.name}' has SHA-256 ${sha256}, not ${options.sha256}`, {
+        hint: 'it changed on its way, or the digest is of something else: send it again',
+      });
+    }
     const published = await this.#register(file, { ...wanted, sha256 }, { auth, isNew, signal });
     const copies = this.#copy(file, published, { onBehalf: options.onBehalf, wait: options.wait, signal, onProgress });
     return { published, sha256, copies: await copies };

@@ -1,0 +1,39 @@
+import { beforeAll, expect, test } from '@jest/globals';
+import type { RecordClaims } from '../index-server/api.js';
+import type { Signer } from '../index-server/signer.js';
+import { claimsOf, isPublic, mergeRecord } from './records.js';
+import { claimsFor, newSigner } from './testing/signatures.js';
+
+const ID = 'cd'.repeat(32);
+let signer: Signer;
+beforeAll(async () => {
+  signer = await newSigner();
+});
+const record = (given: Partial<RecordClaims>) => signer.record(claimsFor(ID, given));
+
+test('a record says what was signed, whatever its letters', async () => {
+  const name = 'ümlaut/文件 1.bin';
+  expect(claimsOf(await record({ name }))).toEqual(claimsFor(ID, { name }));
+});
+
+test('a newer record takes the place of the older of the same name, and of no other', async () => {
+  const old = await record({ tags: { a: '1' } });
+  const others = [await record({ name: 'another' }), await record({ ownerId: 'u-bob', owner: 'bob' })];
+  const newer = await record({ version: 2 });
+  expect(mergeRecord([old, ...others], newer)).toEqual([...others, newer]);
+  const changed = await record({ tags: { a: '2' } });
+  expect(mergeRecord([old], changed)).toEqual([changed]);
+});
+
+test('an older record changes nothing', async () => {
+  const kept = [await record({ version: 2 })];
+  expect(mergeRecord(kept, await record({ version: 1 }))).toBe(kept);
+});
+
+test('a file is public when one of its records says so', async () => {
+  const secret = await record({ visibility: 'private' });
+  expect(isPublic([])).toBe(false);
+  expect(isPublic([secret])).toBe(false);
+  expect(isPublic([secret, await record({ name: 'open' })])).toBe(true);
+  expect(isPublic([await record({ kind: 'tombstone' })])).toBe(false);
+});
