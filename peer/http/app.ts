@@ -1,9 +1,9 @@
 import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import { pinoHttp } from 'pino-http';
 import { ShoalError } from '../../common/errors.js';
-import { type Access, connectionFacts, decideAccess } from './access.js';
+import { connectionFacts, decideAccess } from './access.js';
 import { discardBody } from './body-intake.js';
-import type { HttpDoorDeps, HttpDoorOptions } from './deps.js';
+import type { Admitted, HttpDoorDeps, HttpDoorOptions } from './deps.js';
 import { filesHandler } from './files.js';
 import { fromHttpError, sendProblem, unauthenticated } from './problem.js';
 import { seedRoutes } from './seed.js';
@@ -20,7 +20,7 @@ export function createHttpDoor(deps: HttpDoorDeps, options: HttpDoorOptions): Ex
   // Nothing here reads a query, and the ETag of a file is its id.
   app.disable('etag').disable('x-powered-by').set('query parser', false).enable('case sensitive routing');
 
-  const access = (request: Request): Exclude<Access, { kind: 'refused' }> => {
+  const access = (request: Request): Admitted => {
     const decision = decideAccess(connectionFacts(request), options);
     if (decision.kind === 'refused') throw unauthenticated(decision.reason);
     return decision;
@@ -106,7 +106,7 @@ function answerProblem({ log }: HttpDoorDeps) {
     const error = fromHttpError(thrown);
     if (error.code === 'internal') log.error({ error: thrown, path: pathOf(request) }, 'request failed');
     if (response.headersSent) {
-      response.destroy(error);
+      response.destroy();
       return;
     }
     sendProblem(response, error);

@@ -1,6 +1,5 @@
 import type { Request, RequestHandler } from 'express';
-import type { Access } from './access.js';
-import type { HttpDoorDeps, HttpDoorOptions } from './deps.js';
+import type { Admitted, HttpDoorDeps, HttpDoorOptions } from './deps.js';
 import { type GetFileDeps, getFile } from './get-file.js';
 import { methodNotAllowed } from './problem.js';
 import { putFile } from './put-file.js';
@@ -14,7 +13,7 @@ const ROUTE = '/files/{ref}';
 export function filesHandler(
   deps: HttpDoorDeps,
   options: HttpDoorOptions,
-  access: (request: Request) => Exclude<Access, { kind: 'refused' }>,
+  access: (request: Request) => Admitted,
 ): RequestHandler {
   const getDeps: GetFileDeps = { ...deps, locates: new SharedCalls() };
   return async (request, response, next) => {

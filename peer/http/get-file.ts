@@ -1,10 +1,11 @@
-import type { ServerResponse } from 'node:http';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Request, Response } from 'express';
 import { ShoalError } from '../../common/errors.js';
+import { readThrough } from '../swarm/read-through.js';
 import { clientGone } from './abort.js';
 import { attachment } from './content-disposition.js';
-import type { DoorMetrics } from './deps.js';
-import { type FoundFile, type LocateDeps, locateFile, type OpenedFile } from './locate-file.js';
+import type { HttpDoorDeps } from './deps.js';
+import { type FoundFile, type LocateDeps, locateFile } from './locate-file.js';
 import { evaluatePreconditions, rangeApplies } from './preconditions.js';
 import { parseRange } from './range.js';
 import { refOfTarget } from './ref-path.js';
@@ -12,7 +13,14 @@ import { sendBody } from './send-body.js';
 
 /** What GET and HEAD of a file work with. */
 export interface GetFileDeps extends LocateDeps {
-  readonly metrics: Pick<DoorMetrics, 'sentBytes'>;
+  readonly metrics: Pick<HttpDoorDeps['metrics'], 'sentBytes'>;
+}
+
+/** One request and who makes it. */
+export interface FileCall {
+  readonly request: Request;
+  readonly response: Response;
+  readonly onBehalf: string | undefined;
 }
 
 /** What of a file is sent. */
@@ -24,76 +32,55 @@ interface Part {
 
 /**
  * `GET|HEAD /files/REF`: locate, preconditions, range; then the bytes, from this peer's store or, while they arrive,
- * from the swarm, in order and verified. HEAD asks the index only. Throws before the head of the answer is written;
- * afterwards a failure breaks the connection, so that the client sees that bytes are missing. A client that goes away
- * ends its interest in the fetch; what came so far is kept.
+ * from the swarm, in order and verified. HEAD fetches nothing. Throws before the head of the answer is written;
+ * afterwards a failure must break the connection, so that the client sees that bytes are missing. A client that goes
+ * away, or wanted only a range, ends its interest in the fetch; what came so far is kept.
  */
-export async function getFile(
+export async function getFile(deps: GetFileDeps, options: { readonly idleMs: number }, call: FileCall): Promise<void> {
+  const gone = clientGone(call.response);
+  let isReadToTheEnd = false;
+  try {
+    isReadToTheEnd = await answer(deps, options, call, gone.signal);
+  } finally {
+    if (!isReadToTheEnd) gone.abort(new ShoalError('cancelled', 'the request is over'));
+  }
+}
+
+/** Returns whether all of the file was sent; the fetch that brought it then finishes by itself. */
+async function answer(
   deps: GetFileDeps,
   options: { readonly idleMs: number },
-  call: { readonly request: Request; readonly response: Response; readonly onBehalf: string | undefined },
-): Promise<void> {
-  const { request, response, onBehalf } = call;
+  { request, response, onBehalf }: FileCall,
+  signal: AbortSignal,
+): Promise<boolean> {
   const isHead = request.method === 'HEAD';
   const ref = refOfTarget(request.originalUrl);
-  const gone = clientGone(response);
-  const found = await locateFile(deps, { ref, onBehalf, mayFetch: !isHead }, gone.signal);
+  const found = await locateFile(deps, { ref, onBehalf, mayFetch: !isHead }, signal);
   const validators = { etag: `"${found.id}"`, lastModifiedMs: found.publishedMs };
 
   const verdict = evaluatePreconditions(request.headers, validators);
   if (verdict === 'failed')
     throw new ShoalError('conflict', `'${ref}' is now ${found.id}`, { details: { status: 412 } });
   if (verdict === 'not_modified') {
-    response.writeHead(304, validatorHeaders(found));
-    response.end();
-    return;
+    response.writeHead(304, validatorHeaders(found)).end();
+    return false;
   }
   // A range is defined for GET alone.
-  const asked = !isHead && rangeApplies(headerOf(request, 'if-range'), validators) ? request.headers.range : undefined;
-  const part = choosePart(asked, found, response);
+  const range = !isHead && rangeApplies(request.get('if-range'), validators) ? request.headers.range : undefined;
+  const part = choosePart(range, found, response);
   if (isHead || part.length === 0) {
-    writeHead(response, found, part);
-    response.end();
-    return;
+    response.writeHead(part.status, partHeaders(found, part)).end();
+    return false;
   }
-  await sendPart(deps, options, { response, found, part, gone });
-}
-
-async function sendPart(
-  deps: GetFileDeps,
-  options: { readonly idleMs: number },
-  call: {
-    readonly response: Response;
-    readonly found: FoundFile;
-    readonly part: Part;
-    readonly gone: AbortController;
-  },
-): Promise<void> {
-  const { response, found, part, gone } = call;
-  const { signal } = gone;
-  const opened = await found.open(signal);
-  const { fetch, file } = opened;
-  // Interest in a fetch lasts as long as somebody waits for its end.
-  fetch?.finished(signal).catch(() => undefined);
-  try {
-    await sendBody(response, deps.swarm.readThrough(fetch, file, part, signal), {
-      length: part.length,
-      writeHead: () => writeHead(response, found, part),
-      idleMs: options.idleMs,
-      signal,
-    });
-    deps.metrics.sentBytes.inc({ kind: 'http' }, part.length);
-  } catch (error) {
-    gone.abort(error);
-    throw error;
-  }
-  if (isDoneWith(opened, part)) return;
-  gone.abort(new ShoalError('cancelled', 'the range that was asked for has been sent'));
-}
-
-/** A fetch of which only a range was wanted goes no further; one that has been read to the end finishes by itself. */
-function isDoneWith({ fetch, file }: OpenedFile, part: Part): boolean {
-  return fetch === undefined || file.isComplete || part.length === file.size;
+  const { fetch, file } = await found.open(signal);
+  await sendBody(response, readThrough(fetch, file, part, signal), {
+    length: part.length,
+    writeHead: () => response.writeHead(part.status, partHeaders(found, part)),
+    idleMs: options.idleMs,
+    signal,
+  });
+  deps.metrics.sentBytes.inc({ kind: 'http' }, part.length);
+  return part.length === found.size;
 }
 
 function choosePart(range: string | undefined, found: FoundFile, response: ServerResponse): Part {
@@ -111,9 +98,8 @@ function choosePart(range: string | undefined, found: FoundFile, response: Serve
   }
 }
 
-function writeHead(response: ServerResponse, found: FoundFile, part: Part): void {
-  const { offset, length, status } = part;
-  response.writeHead(status, {
+function partHeaders(found: FoundFile, { offset, length, status }: Part): OutgoingHttpHeaders {
+  return {
     ...validatorHeaders(found),
     'Content-Type': 'application/octet-stream',
     'Content-Length': length,
@@ -121,21 +107,16 @@ function writeHead(response: ServerResponse, found: FoundFile, part: Part): void
     'Accept-Ranges': 'bytes',
     ...(status === 206 && { 'Content-Range': `bytes ${offset}-${offset + length - 1}/${found.size}` }),
     ...(found.sha256 !== undefined && { 'Repr-Digest': `sha-256=:${base64(found.sha256)}:` }),
-  });
+  };
 }
 
-function validatorHeaders({ id, publishedMs }: FoundFile): Record<string, string> {
+function validatorHeaders({ id, publishedMs }: FoundFile): OutgoingHttpHeaders {
   return {
     ETag: `"${id}"`,
     // A name may get a new version, and a right be taken away, at any moment; asking again costs a 304.
     'Cache-Control': 'private, no-cache',
     ...(publishedMs !== undefined && { 'Last-Modified': new Date(publishedMs).toUTCString() }),
   };
-}
-
-function headerOf(request: Request, name: string): string | undefined {
-  const value = request.headers[name];
-  return Array.isArray(value) ? value.join(',') : value;
 }
 
 function base64(hex: string): string {

@@ -48,25 +48,25 @@ function items(header: string | string[] | undefined): string[] {
 }
 
 function tagsOf(header: string | string[] | undefined): Record<string, string> {
-  const tags: Record<string, string> = Object.create(null) as Record<string, string>;
-  for (const item of items(header)) {
+  const tags: [string, string][] = items(header).map((item) => {
     const equals = item.indexOf('=');
     if (equals < 1) throw new ShoalError('invalid', `Shoal-Tag '${item}' is not KEY=VALUE`);
-    tags[decode(item.slice(0, equals), item)] = decode(item.slice(equals + 1), item);
-  }
-  const parsed = tagsSchema.safeParse({ ...tags });
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const key = issue?.path[0];
-    throw new ShoalError(
-      'invalid',
-      `Shoal-Tag${key === undefined ? '' : ` '${String(key)}'`}: ${issue?.message ?? ''}`,
-    );
-  }
-  return parsed.data;
+    return [decode(item.slice(0, equals), item), decode(item.slice(equals + 1), item)];
+  });
+  const parsed = tagsSchema.safeParse(Object.fromEntries(tags));
+  const wrong = parsed.success ? undefined : parsed.error.issues[0];
+  // The schema passes over `__proto__` instead of refusing it.
+  const key = wrong?.path[0] ?? tags.find(([name]) => parsed.success && !Object.hasOwn(parsed.data, name))?.[0];
+  if (parsed.success && key === undefined) return parsed.data;
+  const name = key === undefined ? 'Shoal-Tag' : `Shoal-Tag '${String(key)}'`;
+  throw new ShoalError('invalid', `${name}: ${wrong?.message ?? 'is no name for a tag'}`);
 }
 
 function decode(text: string, item: string): string {
+  // Other bytes arrive as if they were Latin-1; what they were meant to be can't be told.
+  if (/[^\x20-\x7e]/.test(text)) {
+    throw new ShoalError('invalid', `Shoal-Tag '${item}': percent-encode what is not ASCII, as UTF-8`);
+  }
   try {
     return decodeURIComponent(text);
   } catch (cause) {

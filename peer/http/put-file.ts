@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Request, Response } from 'express';
 import { ShoalError } from '../../common/errors.js';
+import type { Auth } from '../../index-server/client.js';
 import { clientGone } from './abort.js';
 import { limitIdle, sendContinue } from './body-intake.js';
-import type { DoorAuth, HttpDoorDeps, HttpDoorOptions } from './deps.js';
+import type { HttpDoorDeps, HttpDoorOptions } from './deps.js';
+import type { FileCall } from './get-file.js';
 import { mayWrite } from './preconditions.js';
 import { readPublishHeaders } from './publish-headers.js';
 import { nameOfTarget, targetOfRef } from './ref-path.js';
@@ -19,23 +22,17 @@ export type PutFileDeps = Pick<HttpDoorDeps, 'index' | 'membership' | 'publisher
  */
 export async function putFile(
   deps: PutFileDeps,
-  options: Pick<HttpDoorOptions, 'replicas' | 'idleMs'>,
-  call: { readonly request: Request; readonly response: Response; readonly onBehalf: string | undefined },
+  options: Pick<HttpDoorOptions, 'idleMs'>,
+  { request, response, onBehalf }: FileCall,
 ): Promise<void> {
-  const { request, response, onBehalf } = call;
   const name = nameOfTarget(request.originalUrl);
   const { size, sha256, ...labels } = readPublishHeaders(request.headers);
   const { signal } = clientGone(response);
-  const auth = deps.membership.auth(onBehalf);
-  const { username } = await deps.index.account(auth, signal);
-  await checkPreconditions(deps, { request, auth, ref: `${username}/${name}` }, signal);
+  await checkPreconditions(deps, { headers: request.headers, auth: deps.membership.auth(onBehalf), name }, signal);
 
   const stream = readBody(request, response, { sha256, idleMs: options.idleMs });
-  const { published } = await deps.publisher.publish(
-    { stream, ...(size !== undefined && { size }) },
-    { name, ...labels, replicas: options.replicas, wait: true, ...(onBehalf !== undefined && { onBehalf }) },
-    { signal },
-  );
+  const source = { stream, ...(size !== undefined && { size }) };
+  const { published } = await deps.publisher.publish(source, { name, ...labels, onBehalf, wait: true }, { signal });
   const { file } = published;
   deps.metrics.receivedBytes.inc({ kind: 'http' }, file.size);
   const body = Buffer.from(JSON.stringify({ id: file.id, name: file.name, size: file.size, sha256: file.sha256 }));
@@ -50,15 +47,17 @@ export async function putFile(
 
 /** Two that write at the same moment may both pass: the last one is then the current version, and both can be had by id. */
 async function checkPreconditions(
-  deps: Pick<HttpDoorDeps, 'index'>,
-  call: { readonly request: Request; readonly auth: DoorAuth; readonly ref: string },
+  { index }: Pick<HttpDoorDeps, 'index'>,
+  call: { readonly headers: IncomingHttpHeaders; readonly auth: Auth; readonly name: string },
   signal: AbortSignal,
 ): Promise<void> {
-  const { headers } = call.request;
+  const { headers, auth } = call;
   if (headers['if-match'] === undefined && headers['if-none-match'] === undefined) return;
-  const current = (await statOf(deps.index, call.auth, call.ref, signal))?.id;
-  if (mayWrite(headers, current === undefined ? undefined : `"${current}"`)) return;
-  const message = current === undefined ? `there is no '${call.ref}'` : `'${call.ref}' is taken by ${current}`;
+  const { username } = await index.account(auth, signal);
+  const ref = `${username}/${call.name}`;
+  const current = await statOf(index, auth, ref, signal);
+  if (mayWrite(headers, current === undefined ? undefined : `"${current.id}"`)) return;
+  const message = current === undefined ? `there is no '${ref}'` : `'${ref}' is taken by ${current.id}`;
   throw new ShoalError('conflict', message, { details: { status: 412 } });
 }
 

@@ -1,6 +1,6 @@
 import { toShoalError } from '../../common/errors.js';
 import type { FileDetail } from '../../index-server/api.js';
-import type { HttpDoorDeps, HttpDoorOptions } from './deps.js';
+import type { HttpDoorDeps } from './deps.js';
 import { detailOf } from './problem.js';
 import { statOf } from './stat-of.js';
 
@@ -30,12 +30,10 @@ export interface RegisteredFile {
 /** Publishes files of the share folder for a user and uploads each to another peer. */
 export class FileRegistrar {
   readonly #deps: RegisterDeps;
-  readonly #options: Pick<HttpDoorOptions, 'replicas'>;
   #turn = 0;
 
-  constructor(deps: RegisterDeps, options: Pick<HttpDoorOptions, 'replicas'>) {
+  constructor(deps: RegisterDeps) {
     this.#deps = deps;
-    this.#options = options;
   }
 
   /**
@@ -72,7 +70,7 @@ export class FileRegistrar {
     const handle = await share.open(name);
     try {
       const before = await statOf(index, membership.auth(token), `${username}/${name}`, signal);
-      const { tags = {}, visibility = 'public', readers = [], replicas = this.#options.replicas } = before ?? {};
+      const { tags = {}, visibility = 'public', readers = [], replicas } = before ?? {};
       const { published } = await publisher.publish(
         { fd: handle.fd },
         { name, tags, visibility, readers, replicas, onBehalf: token, wait: false },

@@ -9,9 +9,8 @@ import {
   seedResultSchema,
 } from '../../index-server/api.js';
 import { clientGone } from './abort.js';
-import type { Access } from './access.js';
 import { limitIdle, sendContinue } from './body-intake.js';
-import type { HttpDoorDeps, HttpDoorOptions, SeedAnswer } from './deps.js';
+import type { Admitted, HttpDoorDeps, HttpDoorOptions } from './deps.js';
 import { detailOf, fromHttpError, methodNotAllowed, sendProblem } from './problem.js';
 import { downloadHits } from './seed-download.js';
 import { FileRegistrar, type SeedUser } from './seed-register.js';
@@ -37,7 +36,7 @@ interface SeedReply {
 
 interface SeedCall<B> {
   readonly body: B;
-  readonly access: Exclude<Access, { kind: 'refused' }>;
+  readonly access: Admitted;
   readonly signal: AbortSignal;
 }
 
@@ -45,9 +44,9 @@ interface SeedCall<B> {
 export function seedRoutes(
   deps: HttpDoorDeps,
   options: HttpDoorOptions,
-  access: (request: Request) => Exclude<Access, { kind: 'refused' }>,
+  access: (request: Request) => Admitted,
 ): Router {
-  const seed = new SeedFlows(deps, options);
+  const seed = new SeedFlows(deps);
   const router = Router({ caseSensitive: true });
   const parse = json({ limit: LIMITS.bodyBytes });
   const mount = <S extends z.ZodType>(
@@ -81,9 +80,9 @@ class SeedFlows {
   readonly #deps: HttpDoorDeps;
   readonly #registrar: FileRegistrar;
 
-  constructor(deps: HttpDoorDeps, options: HttpDoorOptions) {
+  constructor(deps: HttpDoorDeps) {
     this.#deps = deps;
-    this.#registrar = new FileRegistrar(deps, options);
+    this.#registrar = new FileRegistrar(deps);
   }
 
   async login({ body, access, signal }: SeedCall<z.output<typeof loginSchema>>): Promise<SeedReply> {
@@ -136,7 +135,7 @@ class SeedFlows {
   }
 
   /** The user that a request names, with a session that the index still knows; `not_found` when there is none. */
-  async #user(access: SeedCall<unknown>['access'], username: string, signal: AbortSignal): Promise<SeedUser> {
+  async #user(access: Admitted, username: string, signal: AbortSignal): Promise<SeedUser> {
     if (access.kind === 'session') return await this.#checkOwner(access.token, username, signal);
     const { sessions } = this.#deps;
     const token = sessions.token(username);
@@ -151,11 +150,7 @@ class SeedFlows {
   }
 
   /** A search may name no user: it is then that of the token, or the peer's own account. */
-  async #searcher(
-    access: SeedCall<unknown>['access'],
-    username: string | undefined,
-    signal: AbortSignal,
-  ): Promise<string | undefined> {
+  async #searcher(access: Admitted, username: string | undefined, signal: AbortSignal): Promise<string | undefined> {
     if (username !== undefined) return (await this.#user(access, username, signal)).token;
     return access.kind === 'session' ? access.token : undefined;
   }
@@ -203,7 +198,7 @@ function readBody<S extends z.ZodType>(schema: S, body: unknown): z.output<S> {
 }
 
 /** What the index refused, in its words. */
-function failure({ status, body }: SeedAnswer): SeedReply {
+function failure({ status, body }: { readonly status: number; readonly body: unknown }): SeedReply {
   const { message, detail } = (body ?? {}) as { message?: unknown; detail?: unknown };
   const text = [message, detail].find((value) => typeof value === 'string') ?? `the index answered ${status}`;
   return { status, body: { message: text, result: false } };

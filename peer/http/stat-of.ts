@@ -1,11 +1,11 @@
 import { toShoalError } from '../../common/errors.js';
 import type { FileDetail } from '../../index-server/api.js';
-import type { DoorAuth, DoorIndex } from './deps.js';
+import type { Auth, IndexClient } from '../../index-server/client.js';
 
 /** What the index knows of a reference; undefined when it is free. */
 export async function statOf(
-  index: Pick<DoorIndex, 'stat'>,
-  auth: DoorAuth,
+  index: Pick<IndexClient, 'stat'>,
+  auth: Auth,
   ref: string,
   signal: AbortSignal,
 ): Promise<FileDetail | undefined> {
