@@ -90,7 +90,10 @@ export const fileNameSchema = z
 /** A user name. */
 export const usernameSchema = z
   .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/, 'must be 1 to 64 letters, digits or ._@- and begin with a letter or digit');
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/,
+    'must be 1 to 64 letters, digits or ._@- and begin with a letter or digit',
+  );
 
 /** A peer name: a DNS label, as pods have. */
 export const peerNameSchema = z
@@ -251,7 +254,9 @@ export const locatedSchema = z
 export type Located = z.infer<typeof locatedSchema>;
 
 /** Answer to `POST /api/v1/tickets`: a ticket with which any gRPC client may call `Upload` on a peer. */
-export const publishTicketSchema = z.object({ ticket: z.string(), expiresAt: timeSchema }).meta({ id: 'PublishTicket' });
+export const publishTicketSchema = z
+  .object({ ticket: z.string(), expiresAt: timeSchema })
+  .meta({ id: 'PublishTicket' });
 /** Answer to `POST /api/v1/tickets`. */
 export type PublishTicket = z.infer<typeof publishTicketSchema>;
 
@@ -393,7 +398,10 @@ export type HeartbeatAnswer = z.infer<typeof heartbeatAnswerSchema>;
 
 /** A short digest of the records that are kept beside a file, whatever their order. */
 export function recordsRevision(records: readonly string[]): string {
-  return createHash('sha256').update([...records].sort().join('\n')).digest('hex').slice(0, 32);
+  return createHash('sha256')
+    .update([...records].sort().join('\n'))
+    .digest('hex')
+    .slice(0, 32);
 }
 
 /** Body of `POST /api/v1/peers/{name}/holdings`. */

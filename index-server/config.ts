@@ -1,0 +1,105 @@
+import { readFileSync } from 'node:fs';
+import { BlockList, isIP } from 'node:net';
+import { dirname, join } from 'node:path';
+import { EnvReader } from '../common/env.js';
+import { LOG_LEVELS } from '../common/log.js';
+
+/** Settings of the index server. Times are in milliseconds. */
+export interface IndexConfig {
+  /** 0 lets the system choose. */
+  readonly port: number;
+  readonly listenAddress: string;
+  /** `embedded:PATH` or `mongodb://...`. */
+  readonly store: string;
+  readonly signingKeyFile: string;
+  /** What peers must show to join; undefined admits peers on loopback only. */
+  readonly joinSecret: string | undefined;
+  readonly sessionMs: number;
+  /** How many versions of a name are kept, the current one included. */
+  readonly keepVersions: number;
+  /** Lease of a peer while there are at most 1,000. */
+  readonly leaseMs: number;
+  /** How long a peer may be away before its files are copied to others; a restart should fit in. */
+  readonly repairAfterMs: number;
+  readonly logLevel: (typeof LOG_LEVELS)[number];
+}
+
+/** Reads the environment of the index server; throws one `invalid` that lists everything wrong with it. */
+export function readConfig(env: NodeJS.ProcessEnv): IndexConfig {
+  const reader = new EnvReader(env);
+  const listenAddress = reader.string('SHOAL_LISTEN_ADDRESS', '127.0.0.1');
+  const store = readStore(reader);
+  const config: IndexConfig = {
+    port: reader.port('SHOAL_INDEX_PORT', 5000),
+    listenAddress,
+    store,
+    signingKeyFile: readSigningKeyFile(reader, store),
+    joinSecret: readJoinSecret(reader, listenAddress),
+    sessionMs: reader.int('SHOAL_SESSION_HOURS', { fallback: 24, min: 1, max: 8760 }) * 3_600_000,
+    keepVersions: reader.int('SHOAL_KEEP_VERSIONS', { fallback: 10, min: 1, max: 1000 }),
+    leaseMs: reader.int('SHOAL_LEASE_SECONDS', { fallback: 10, min: 1, max: 3600 }) * 1000,
+    repairAfterMs: reader.int('SHOAL_REPAIR_AFTER_SECONDS', { fallback: 60, min: 0, max: 86_400 }) * 1000,
+    logLevel: reader.oneOf('SHOAL_LOG_LEVEL', LOG_LEVELS, 'info'),
+  };
+  reader.finish();
+  return Object.freeze(config);
+}
+
+const EMBEDDED = 'embedded:';
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
+LOOPBACK.addAddress('::1', 'ipv6');
+
+/** Whether an address, as Node tells it or as a person writes it, can be reached from this machine alone. */
+export function isLoopback(address: string): boolean {
+  if (address === 'localhost') return true;
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
+  const family = isIP(plain);
+  return family !== 0 && LOOPBACK.check(plain, family === 4 ? 'ipv4' : 'ipv6');
+}
+
+function readStore(reader: EnvReader): string {
+  const store = reader.string('SHOAL_STORE', 'embedded:./data/index/catalog.db');
+  const isEmbedded = store.startsWith(EMBEDDED) && store.length > EMBEDDED.length;
+  if (!isEmbedded && !/^mongodb(\+srv)?:\/\/./.test(store)) {
+    // The value may hold a password, so it is not repeated.
+    reader.problem('SHOAL_STORE is neither embedded:PATH nor mongodb://...');
+  }
+  return store;
+}
+
+function readSigningKeyFile(reader: EnvReader, store: string): string {
+  const path = reader.optional('SHOAL_SIGNING_KEY_FILE');
+  if (path !== undefined) return path;
+  if (store.startsWith(EMBEDDED)) return join(dirname(store.slice(EMBEDDED.length)), 'signing-key.pem');
+  reader.problem(
+    'SHOAL_SIGNING_KEY_FILE is not set (the key never lies in the store, and all servers of it share one)',
+  );
+  return '';
+}
+
+function readJoinSecret(reader: EnvReader, listenAddress: string): string | undefined {
+  const path = reader.optional('SHOAL_JOIN_SECRET_FILE');
+  if (path === undefined) {
+    if (!isLoopback(listenAddress)) {
+      reader.problem(
+        `SHOAL_LISTEN_ADDRESS is ${listenAddress}, which others can reach, but SHOAL_JOIN_SECRET_FILE is not set`,
+      );
+    }
+    return undefined;
+  }
+  const secret = readText(reader, path);
+  if (secret !== undefined && !/^[\x21-\x7e]{16,1024}$/.test(secret)) {
+    reader.problem(`SHOAL_JOIN_SECRET_FILE: ${path} does not hold 16 to 1024 printable characters without spaces`);
+  }
+  return secret;
+}
+
+function readText(reader: EnvReader, path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    reader.problem(`SHOAL_JOIN_SECRET_FILE: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}

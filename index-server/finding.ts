@@ -1,0 +1,111 @@
+import { type FileDetail, type FilePage, type Holder, isFileId, LIMITS, type ListQuery, type Located } from './api.js';
+import type { Caller } from './auth.js';
+import type { Catalog, FileRow, Page, PageRequest, UserRow } from './catalog.js';
+import type { IndexMetrics } from './metrics.js';
+import { noFile, resolve } from './resolve.js';
+import type { Signer } from './signer.js';
+import { detailOf, summaryOf } from './views.js';
+
+/** What {@link Finding} needs. `random` gives numbers from 0 up to, not including, 1. */
+export interface FindingDeps {
+  readonly catalog: Catalog;
+  readonly signer: Signer;
+  readonly metrics: IndexMetrics;
+  now(): number;
+  random(): number;
+}
+
+/** The reader's side of the catalogue. Everything is filtered by what the caller may read. */
+export class Finding {
+  readonly #deps: FindingDeps;
+
+  constructor(deps: FindingDeps) {
+    this.#deps = deps;
+  }
+
+  /** A page of files by name. An owner that does not exist has no files. */
+  async list(user: UserRow, { prefix, tag, owner, limit, page }: ListQuery): Promise<FilePage> {
+    const { catalog } = this.#deps;
+    const ownerId = owner === undefined ? undefined : (await catalog.userByName(owner))?.id;
+    if (owner !== undefined && ownerId === undefined) return { files: [], nextPage: null };
+    const filter = {
+      ...(prefix !== undefined && { prefix }),
+      ...(tag !== undefined && { tags: [tag].flat() }),
+      ...(ownerId !== undefined && { ownerId }),
+    };
+    return pageOf(await catalog.list(filter, { userId: user.id }, pageRequest(limit, page)));
+  }
+
+  /** A page of files whose names have words that begin with those of `text`, newest first. */
+  async search(
+    user: UserRow,
+    {
+      text,
+      limit,
+      page,
+    }: { readonly text: string; readonly limit?: number | undefined; readonly page?: string | undefined },
+  ): Promise<FilePage> {
+    return pageOf(await this.#deps.catalog.search(text, { userId: user.id }, pageRequest(limit, page)));
+  }
+
+  /** All about the file that `ref` means. */
+  async stat(user: UserRow, ref: string): Promise<FileDetail> {
+    return this.detail(await resolve(this.#deps.catalog, ref, user), user);
+  }
+
+  /**
+   * Where to fetch the file that `ref` means, with a ticket to show there. The caller's own peer is left out. A publish
+   * ticket reaches what was published with such a one: files of its user, by id, that the calling peer holds itself.
+   */
+  async locate(
+    caller: Caller,
+    { ref, limit = LIMITS.holders }: { ref: string; limit?: number | undefined },
+  ): Promise<Located> {
+    const { catalog, signer, metrics, now } = this.#deps;
+    const row = await resolve(catalog, ref, caller.user);
+    if (caller.publishOnly && !(isFileId(ref) && (await this.#isPublisher(caller, row)))) throw noFile(ref);
+    const holders = await this.#holders(row.id, limit, caller.peer?.name);
+    const subject = { sub: caller.user.id, name: caller.user.name, act: 'read', file: row.id } as const;
+    const ticket = await signer.ticket(subject, now());
+    metrics.locates.inc({ result: holders.length > 0 ? 'with_holders' : 'without_holders' });
+    return {
+      file: detailOf(row, { readers: await this.#readerNames(row, caller.user), holders }),
+      record: row.record,
+      ticket: ticket.token,
+      ticketExpiresAt: new Date(ticket.expiresAt).toISOString(),
+    };
+  }
+
+  /** A stored file as `user` may see it. */
+  async detail(row: FileRow, user: UserRow): Promise<FileDetail> {
+    const [readers, holders] = await Promise.all([this.#readerNames(row, user), this.#holders(row.id, LIMITS.holders)]);
+    return detailOf(row, { readers, holders });
+  }
+
+  async #isPublisher({ user, peer }: Caller, row: FileRow): Promise<boolean> {
+    if (row.ownerId !== user.id) return false;
+    const holders = await this.#holders(row.id, Number.MAX_SAFE_INTEGER);
+    return holders.some((holder) => holder.peer === peer?.name && holder.complete);
+  }
+
+  #holders(id: string, limit: number, exceptPeer?: string): Promise<readonly Holder[]> {
+    const { catalog, now, random } = this.#deps;
+    const options = { now: now(), limit, random: random() };
+    return catalog.holders(id, exceptPeer === undefined ? options : { ...options, exceptPeer });
+  }
+
+  /** Whom a file is shared with is its owner's business; others learn that they are among them. */
+  async #readerNames(row: FileRow, user: UserRow): Promise<readonly string[]> {
+    if (row.readers.length === 0) return [];
+    if (row.ownerId !== user.id) return [user.name];
+    return (await this.#deps.catalog.usersById(row.readers)).map((reader) => reader.name).sort();
+  }
+}
+
+function pageRequest(limit: number | undefined, token: string | undefined): PageRequest {
+  return { limit: limit ?? LIMITS.pageDefault, ...(token !== undefined && { token }) };
+}
+
+function pageOf({ rows, next }: Page<FileRow>): FilePage {
+  return { files: rows.map(summaryOf), nextPage: next };
+}

@@ -1,0 +1,27 @@
+import { once } from 'node:events';
+import { createLogger } from '../common/log.js';
+import { VERSION } from '../common/version.js';
+import { readConfig } from './config.js';
+import { openCatalog } from './open-catalog.js';
+import { runIndex } from './server.js';
+import { openSigner } from './signer.js';
+
+/**
+ * The index server, from the environment to its end: configuration, key, store, HTTP; SIGTERM or SIGINT closes it in
+ * reverse, and the promise resolves. Rejects with `invalid` when the environment is wrong, and with what happened when
+ * it cannot start.
+ */
+export async function main(env: NodeJS.ProcessEnv): Promise<void> {
+  const config = readConfig(env);
+  const log = createLogger({ name: 'index', level: config.logLevel });
+  log.info({ version: VERSION, node: process.version }, 'starting');
+  const signer = await openSigner(config.signingKeyFile);
+  const catalog = openCatalog(config.store);
+  const stopped = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
+  const index = await runIndex(config, { catalog, signer, log, now: Date.now, random: Math.random });
+  try {
+    await Promise.race([stopped, index.ready.then(() => stopped)]);
+  } finally {
+    await index.close();
+  }
+}

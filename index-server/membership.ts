@@ -1,0 +1,243 @@
+import type { z } from 'zod';
+import { ShoalError } from '../common/errors.js';
+import type { Logger } from '../common/log.js';
+import type {
+  Announced,
+  announceBodySchema,
+  HeartbeatAnswer,
+  HeartbeatBody,
+  JoinBody,
+  Joined,
+  Peer,
+  ReportBody,
+} from './api.js';
+import { recordsRevision } from './api.js';
+import type { Catalog, PeerRow } from './catalog.js';
+import type { IndexMetrics } from './metrics.js';
+import type { Orders } from './orders.js';
+import { type PeerDirectory, stateOf } from './peer-directory.js';
+import type { Replicator } from './replicator.js';
+import type { PeerIdentity, Signer } from './signer.js';
+
+/*
+ * How peers come, stay and go: join, heartbeats that keep the lease and carry orders back, announcements of what they
+ * hold, withdrawal. All but the signed records is soft state that peers tell again.
+ */
+
+/** What {@link Membership} needs. `random` gives numbers from 0 up to, not including, 1. */
+export interface MembershipDeps {
+  readonly catalog: Catalog;
+  readonly directory: PeerDirectory;
+  readonly orders: Orders;
+  readonly replicator: Replicator;
+  readonly signer: Signer;
+  readonly metrics: IndexMetrics;
+  readonly log: Logger;
+  now(): number;
+  random(): number;
+}
+
+/** Peers that a lease of the configured length is meant for; beyond, it grows in proportion. */
+const LEASE_PEERS = 1000;
+/** Peers told in a heartbeat answer. */
+const PEERS_TOLD = 64;
+
+/** An announcement with its defaults filled in. */
+export type AnnounceRequest = z.output<typeof announceBodySchema>;
+
+/** The swarm as the index sees it. */
+export class Membership {
+  readonly #deps: MembershipDeps;
+  readonly #leaseMs: number;
+  /** Peers that joined here and have not announced everything since, with their incarnation. */
+  readonly #unannounced = new Map<string, string>();
+
+  constructor(deps: MembershipDeps, options: { readonly leaseMs: number }) {
+    this.#deps = deps;
+    this.#leaseMs = options.leaseMs;
+  }
+
+  /** Takes a peer in; whatever was live under its name before is replaced. */
+  async join(body: JoinBody): Promise<Joined> {
+    const { catalog, directory, log, metrics, now } = this.#deps;
+    const before = await catalog.peer(body.name);
+    if (before !== undefined && stateOf(before, now()) !== 'gone' && before.address !== body.address) {
+      log.warn({ peer: body.name, before: before.address, now: body.address }, 'a peer joined under a live name');
+    }
+    const times = await this.#times();
+    await catalog.putPeer({ ...body, state: 'live', leaseUntil: now() + times.leaseMs });
+    directory.invalidate();
+    this.#unannounced.set(body.name, body.incarnation);
+    metrics.joins.inc();
+    return { ...(await this.#tokens(body)), ...times };
+  }
+
+  /** Extends a lease. Throws `not_found` when the peer has to join (again). */
+  async heartbeat(peer: PeerIdentity, body: HeartbeatBody): Promise<HeartbeatAnswer> {
+    const { catalog, directory, orders, now } = this.#deps;
+    checkIncarnation(peer, body.incarnation);
+    const { incarnation, state, files, bytesUsed, bytesFree } = body;
+    const times = await this.#times();
+    const leaseUntil = now() + times.leaseMs;
+    const row = await catalog.heartbeat({
+      ...{ name: peer.name, incarnation, state, leaseUntil },
+      files,
+      bytesUsed,
+      bytesFree,
+    });
+    if (row === undefined) throw mustJoin(peer.name);
+    await this.#noticeChange(row);
+    const leased = await directory.leased();
+    return {
+      ...times,
+      ...(body.renew === true && { membership: { ...(await this.#tokens(peer)), ...times } }),
+      announceAll: await this.#mustAnnounceAll(row),
+      orders: [...(await orders.for(row))],
+      peers: sample(
+        leased.filter(({ name }) => name !== peer.name),
+        PEERS_TOLD,
+        this.#deps.random,
+      ).map(({ name, address }) => ({ name, address })),
+      livePeers: leased.length,
+    };
+  }
+
+  /** Takes over what a peer holds. Throws `not_found` when the peer has to join (again). */
+  async announce(peer: PeerIdentity, body: AnnounceRequest): Promise<Announced> {
+    const { catalog, metrics } = this.#deps;
+    checkIncarnation(peer, body.incarnation);
+    const row = await catalog.peer(peer.name);
+    if (row?.incarnation !== peer.incarnation || row.state === 'withdrawn') throw mustJoin(peer.name);
+    metrics.announces.inc();
+    const mark = body.full === 'begin' || body.full === 'only' ? await catalog.beginFull(peer.name) : body.mark;
+    const { known, removed, unknown } = await this.#sortOut(body.held.map(({ id }) => id));
+    const gone = new Set(removed);
+    const held = body.held.filter(({ id }) => !gone.has(id));
+    await catalog.hold(
+      peer.name,
+      held.map(({ id, complete }) => ({ id, complete })),
+    );
+    await this.#settle(peer.name, { held, dropped: body.dropped, known });
+    if (body.full === 'end' || body.full === 'only') await this.#endFull(peer, mark);
+    return { unknown, removed, ...(body.full === 'begin' && mark !== undefined && { mark }) };
+  }
+
+  /** The peer leaves. Its holdings are offered again when it comes back. */
+  async withdraw(peer: PeerIdentity): Promise<void> {
+    const { catalog, directory } = this.#deps;
+    await catalog.withdrawPeer(peer.name, peer.incarnation);
+    this.#unannounced.delete(peer.name);
+    directory.invalidate();
+  }
+
+  /** Peers in order of name; those that went are shown for an hour. */
+  async peers(): Promise<Peer[]> {
+    const now = this.#deps.now();
+    return (await this.#deps.directory.all()).map((row) => ({
+      name: row.name,
+      address: row.address,
+      state: stateOf(row, now),
+      files: row.files,
+      bytesUsed: row.bytesUsed,
+      bytesFree: row.bytesFree,
+      version: row.version,
+    }));
+  }
+
+  /** A peer served corrupt bytes: its copy is not offered, nor counted, until the peer announces it again. */
+  async report({ id, peer }: ReportBody, reporter: PeerIdentity): Promise<void> {
+    const { catalog, log, metrics, replicator } = this.#deps;
+    if (!(await catalog.knownIds([id])).has(id)) throw new ShoalError('not_found', `there is no file ${id}`);
+    metrics.reports.inc();
+    log.warn({ file: id, peer, reporter: reporter.name }, 'a peer served corrupt bytes');
+    await catalog.release(peer, [id]);
+    await replicator.ensureCopies(id, { excluded: [peer] });
+  }
+
+  async #times(): Promise<{ heartbeatMs: number; leaseMs: number }> {
+    const live = (await this.#deps.directory.leased()).length;
+    const leaseMs = Math.ceil(this.#leaseMs * Math.max(1, live / LEASE_PEERS));
+    return { leaseMs, heartbeatMs: Math.floor(leaseMs / 3) };
+  }
+
+  async #tokens(peer: PeerIdentity): Promise<Pick<Joined, 'peerToken' | 'swarmToken' | 'tokensExpireAt' | 'keys'>> {
+    const { signer, now } = this.#deps;
+    const peerToken = await signer.peerToken(peer, now());
+    const swarmToken = await signer.ticket({ sub: `peer:${peer.name}`, name: peer.name, act: 'peer' }, now());
+    return {
+      peerToken: peerToken.token,
+      swarmToken: swarmToken.token,
+      tokensExpireAt: new Date(Math.min(peerToken.expiresAt, swarmToken.expiresAt)).toISOString(),
+      keys: [signer.publicJwk],
+    };
+  }
+
+  async #noticeChange(row: PeerRow): Promise<void> {
+    const shown = (await this.#deps.directory.all()).find(({ name }) => name === row.name);
+    if (shown?.state !== row.state) this.#deps.directory.invalidate();
+  }
+
+  async #mustAnnounceAll({ name, incarnation, files }: PeerRow): Promise<boolean> {
+    if (this.#unannounced.get(name) === incarnation) return true;
+    if (files === 0) return false;
+    return (await this.#deps.catalog.holdingsOf(name, { limit: 1 })).rows.length === 0;
+  }
+
+  async #sortOut(
+    ids: readonly string[],
+  ): Promise<{ known: ReadonlySet<string>; removed: string[]; unknown: string[] }> {
+    const { catalog } = this.#deps;
+    const known = await catalog.knownIds(ids);
+    const others = [...new Set(ids)].filter((id) => !known.has(id));
+    const removed = others.length === 0 ? new Set<string>() : await catalog.removedIds(others);
+    return { known, removed: [...removed], unknown: others.filter((id) => !removed.has(id)) };
+  }
+
+  /** What was ordered and is done is ordered no longer. */
+  async #settle(
+    peer: string,
+    { held, dropped, known }: Pick<AnnounceRequest, 'held' | 'dropped'> & { readonly known: ReadonlySet<string> },
+  ): Promise<void> {
+    const { catalog } = this.#deps;
+    if (dropped.length > 0) {
+      await catalog.release(peer, dropped);
+      await catalog.deleteOrders(peer, 'drop', dropped);
+      await catalog.deleteOrders(peer, 'update', dropped);
+    }
+    const complete = held.filter((holding) => holding.complete).map(({ id }) => id);
+    if (complete.length > 0) await catalog.deleteOrders(peer, 'replicate', complete);
+    for (const { id, revision } of held) {
+      if (revision !== undefined && known.has(id)) await this.#compareRecords(peer, id, revision);
+    }
+  }
+
+  /** The order goes first and the records are read after, so that a change in between is not lost. */
+  async #compareRecords(peer: string, id: string, revision: string): Promise<void> {
+    const { catalog, replicator } = this.#deps;
+    await catalog.deleteOrders(peer, 'update', [id]);
+    const versions = await catalog.allVersionsWithId(id);
+    if (versions.length === 0 || recordsRevision(versions.map(({ record }) => record)) === revision) return;
+    await replicator.recordsOutdated(peer, id);
+  }
+
+  async #endFull(peer: PeerIdentity, mark: string | undefined): Promise<void> {
+    if (mark === undefined) throw new ShoalError('invalid', "body.mark: is needed with full 'end'");
+    await this.#deps.catalog.endFull(peer.name, mark);
+    this.#unannounced.delete(peer.name);
+  }
+}
+
+function checkIncarnation(peer: PeerIdentity, incarnation: string): void {
+  if (peer.incarnation !== incarnation) throw mustJoin(peer.name);
+}
+
+function mustJoin(name: string): ShoalError {
+  return new ShoalError('not_found', `the peer '${name}' is not known as this process; it has to join again`);
+}
+
+/** `size` of the rows, beginning at a random one and wrapping round: cheap, and even over many calls. */
+function sample<T>(rows: readonly T[], size: number, random: () => number): readonly T[] {
+  if (rows.length <= size) return rows;
+  const start = Math.floor(random() * rows.length);
+  return [...rows.slice(start), ...rows.slice(0, start)].slice(0, size);
+}

@@ -1,0 +1,140 @@
+import { z } from 'zod';
+import {
+  fileDetailSchema,
+  filePageSchema,
+  listQuerySchema,
+  locateBodySchema,
+  locatedSchema,
+  patchBodySchema,
+  publishBodySchema,
+  publishedSchema,
+  publishTicketSchema,
+  refSchema,
+  removedSchema,
+  searchQuerySchema,
+} from '../api.js';
+import type { Finding } from '../finding.js';
+import type { Publishing } from '../publishing.js';
+import { type AnyRoute, route } from '../routing.js';
+import type { Signer } from '../signer.js';
+
+const refParamsSchema = z.object({
+  ref: refSchema.meta({ description: 'Id, NAME or OWNER/NAME, percent-encoded as one segment (a slash is %2F)' }),
+});
+
+/** What the routes of files call. */
+export interface FileRouteDeps {
+  readonly finding: Finding;
+  readonly publishing: Publishing;
+  readonly signer: Signer;
+  now(): number;
+}
+
+/** The catalogue, and the way to the bytes. */
+export function fileRoutes(deps: FileRouteDeps): readonly AnyRoute[] {
+  return [...readingRoutes(deps), ...writingRoutes(deps)];
+}
+
+function readingRoutes({ finding }: FileRouteDeps): readonly AnyRoute[] {
+  return [
+    route({
+      method: 'get',
+      path: '/api/v1/files',
+      section: 'files',
+      summary: 'Lists current files in order of name',
+      access: 'caller',
+      query: listQuerySchema,
+      answer: filePageSchema,
+      errors: [],
+      handle: ({ caller, query }) => finding.list(caller.user, query),
+    }),
+    route({
+      method: 'get',
+      path: '/api/v1/search',
+      section: 'files',
+      summary: 'Finds current files by beginnings of words in their names, newest first',
+      access: 'caller',
+      query: searchQuerySchema,
+      answer: filePageSchema,
+      errors: [],
+      handle: ({ caller, query }) => finding.search(caller.user, query),
+    }),
+    route({
+      method: 'get',
+      path: '/api/v1/files/{ref}',
+      section: 'files',
+      summary: 'Tells all about one file',
+      access: 'caller',
+      params: refParamsSchema,
+      answer: fileDetailSchema,
+      errors: ['not_found', 'conflict'],
+      handle: ({ caller, params }) => finding.stat(caller.user, params.ref),
+    }),
+    route({
+      method: 'post',
+      path: '/api/v1/locate',
+      section: 'files',
+      summary: 'Tells where to fetch a file, with a ticket to show there',
+      access: 'caller',
+      publishTicketSuffices: true,
+      body: locateBodySchema,
+      answer: locatedSchema,
+      errors: ['not_found', 'conflict'],
+      handle: ({ caller, body }) => finding.locate(caller, body),
+    }),
+  ];
+}
+
+function writingRoutes({ publishing, signer, now }: FileRouteDeps): readonly AnyRoute[] {
+  return [
+    route({
+      method: 'post',
+      path: '/api/v1/files',
+      section: 'files',
+      summary: 'Publishes a file that the calling peer holds completely',
+      access: 'peer',
+      publishTicketSuffices: true,
+      body: publishBodySchema,
+      answer: publishedSchema,
+      status: 201,
+      errors: ['conflict'],
+      handle: ({ caller, body }) => publishing.publish(caller, body),
+    }),
+    route({
+      method: 'post',
+      path: '/api/v1/tickets',
+      section: 'files',
+      summary: 'Makes a ticket with which any gRPC client may upload to a peer',
+      access: 'caller',
+      answer: publishTicketSchema,
+      errors: [],
+      handle: async ({ caller: { user } }) => {
+        const { token, expiresAt } = await signer.ticket({ sub: user.id, name: user.name, act: 'publish' }, now());
+        return { ticket: token, expiresAt: new Date(expiresAt).toISOString() };
+      },
+    }),
+    route({
+      method: 'patch',
+      path: '/api/v1/files/{ref}',
+      section: 'files',
+      summary: 'Changes tags, readers, visibility or the number of copies',
+      access: 'caller',
+      params: refParamsSchema,
+      body: patchBodySchema,
+      answer: fileDetailSchema,
+      errors: ['not_found', 'conflict'],
+      handle: ({ caller, params, body }) => publishing.patch(caller, params.ref, body),
+    }),
+    route({
+      method: 'delete',
+      path: '/api/v1/files/{ref}',
+      section: 'files',
+      summary: 'Removes a name with all its versions, or by id the versions with that id',
+      access: 'caller',
+      params: refParamsSchema,
+      answer: removedSchema,
+      errors: ['not_found', 'conflict'],
+      handle: async ({ caller, params }) => ({ removed: await publishing.remove(caller, params.ref) }),
+    }),
+  ];
+}

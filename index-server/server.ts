@@ -1,0 +1,176 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import pRetry from 'p-retry';
+import { toShoalError } from '../common/errors.js';
+import type { Logger } from '../common/log.js';
+import { VERSION } from '../common/version.js';
+import { Accounts } from './accounts.js';
+import { createApp } from './app.js';
+import { Authenticator } from './auth.js';
+import type { Catalog } from './catalog.js';
+import type { IndexConfig } from './config.js';
+import { Finding } from './finding.js';
+import { LoginLimiter } from './login-limiter.js';
+import { Membership } from './membership.js';
+import { meterCatalog } from './metered-catalog.js';
+import { IndexMetrics } from './metrics.js';
+import { Orders } from './orders.js';
+import { Passwords } from './passwords.js';
+import { GONE_KEPT_MS, PeerDirectory } from './peer-directory.js';
+import { Publishing } from './publishing.js';
+import { Repair } from './repair.js';
+import { Replicator } from './replicator.js';
+import { Restoring } from './restoring.js';
+import type { Readiness } from './routing.js';
+import { SeedFlows } from './seed.js';
+import type { Signer } from './signer.js';
+import { runEvery } from './upkeep.js';
+
+/** What {@link runIndex} needs from outside. The catalog is not open yet; `random` is from 0 up to, not including, 1. */
+export interface IndexDeps {
+  readonly catalog: Catalog;
+  readonly signer: Signer;
+  readonly log: Logger;
+  now(): number;
+  random(): number;
+}
+
+/** An index server that listens. */
+export interface RunningIndex {
+  /** Where it can be reached from this machine. */
+  readonly url: string;
+  /**
+   * Resolves when the store is open and requests are served. Rejects when it cannot ever be opened; a store that only
+   * does not answer is tried again until `close`.
+   */
+  readonly ready: Promise<void>;
+  /** Not ready, no new connections, requests under way finish within `graceMs`, the store is closed. Idempotent. */
+  close(graceMs?: number): Promise<void>;
+}
+
+const LOGIN_LIMITS = { perUser: 10, perAddress: 200, windowSeconds: 600 };
+const PASSWORDS = { concurrency: 2, queue: 64 };
+const CACHED_TOKENS = 10_000;
+const DIRECTORY_AGE_MS = 1000;
+const REPAIR_BATCH = 200;
+const SWEEP_EVERY_MS = 60_000;
+const TOMBSTONES_KEPT_MS = 30 * 86_400_000;
+const CLOSE_GRACE_MS = 10_000;
+/** Longer than the idle time of clients and proxies, so that it is they who close a connection, not we under a request. */
+const KEEP_ALIVE_MS = 65_000;
+
+/** Starts the index server: listens at once, opens the store, keeps the swarm in order until it is closed. */
+export async function runIndex(config: IndexConfig, deps: IndexDeps): Promise<RunningIndex> {
+  const { log } = deps;
+  const parts = createParts(config, deps);
+  const server = createServer(createApp({ ...deps, ...parts, version: VERSION }));
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
+  await listen(server, config);
+  const url = `http://${config.listenAddress.includes(':') ? `[${config.listenAddress}]` : config.listenAddress}:${(server.address() as AddressInfo).port}`;
+  log.info({ url }, 'listening');
+  const stopping = new AbortController();
+  const upkeep: Promise<void>[] = [];
+  const ready = openStore(parts, { log, signal: stopping.signal }).then(() => {
+    parts.readiness.isReady = true;
+    log.info('ready');
+    upkeep.push(...startUpkeep(config, { ...deps, ...parts, signal: stopping.signal }));
+  });
+  // Told to whoever asks for `ready`, and no reason not to close.
+  const opened = ready.catch(() => undefined);
+  const close = async (graceMs: number) => {
+    parts.readiness.isReady = false;
+    stopping.abort();
+    await closeServer(server, graceMs);
+    await opened;
+    await Promise.all(upkeep);
+    await parts.catalog.close();
+    log.info('closed');
+  };
+  let closed: Promise<void> | undefined;
+  return {
+    url,
+    ready,
+    close: (graceMs = CLOSE_GRACE_MS) => {
+      closed ??= close(graceMs);
+      return closed;
+    },
+  };
+}
+
+type Parts = ReturnType<typeof createParts>;
+
+function createParts(config: IndexConfig, { catalog: plain, signer, log, now, random }: IndexDeps) {
+  const metrics = new IndexMetrics();
+  const catalog = meterCatalog(plain, metrics);
+  const base = { catalog, signer, metrics, log, now, random };
+  const directory = new PeerDirectory(base, { maxAgeMs: DIRECTORY_AGE_MS });
+  const replicator = new Replicator({ ...base, directory });
+  const orders = new Orders({ ...base, replicator });
+  const passwords = new Passwords(PASSWORDS);
+  const accounts = new Accounts({ ...base, passwords, limiter: new LoginLimiter(LOGIN_LIMITS) }, config);
+  const finding = new Finding(base);
+  const readiness: Readiness = { isReady: false };
+  return {
+    ...{ metrics, catalog, passwords, accounts, finding, readiness },
+    authenticator: new Authenticator(base, { joinSecret: config.joinSecret, cachedTokens: CACHED_TOKENS }),
+    publishing: new Publishing({ ...base, finding, replicator }, config),
+    membership: new Membership({ ...base, directory, orders, replicator }, config),
+    restoring: new Restoring(base),
+    repair: new Repair({ ...base, directory, replicator }, { afterMs: config.repairAfterMs, batch: REPAIR_BATCH }),
+    seed: new SeedFlows({ ...base, accounts }),
+  };
+}
+
+async function listen(server: Server, { port, listenAddress }: IndexConfig): Promise<void> {
+  server.listen(port, listenAddress);
+  await once(server, 'listening');
+}
+
+async function openStore(
+  { catalog, accounts }: Parts,
+  { log, signal }: { log: Logger; signal: AbortSignal },
+): Promise<void> {
+  const open = async () => {
+    await catalog.open();
+    await accounts.createPeerAccount();
+  };
+  await pRetry(open, {
+    retries: Number.POSITIVE_INFINITY,
+    minTimeout: 500,
+    maxTimeout: 5000,
+    signal,
+    shouldRetry: ({ error }) => toShoalError(error).code === 'unavailable',
+    onFailedAttempt: ({ error, attemptNumber }) => {
+      log.warn({ error, attempt: attemptNumber }, 'the store does not answer yet; trying again');
+    },
+  });
+}
+
+function startUpkeep(
+  config: IndexConfig,
+  { catalog, repair, log, now, signal }: Parts & IndexDeps & { readonly signal: AbortSignal },
+): Promise<void>[] {
+  const sweep = async () => {
+    await catalog.sweep(now(), now() - TOMBSTONES_KEPT_MS);
+    const forgotten = await catalog.forgetPeers(now() - GONE_KEPT_MS);
+    if (forgotten.length > 0) log.info({ peers: forgotten }, 'forgot peers that were gone for an hour');
+  };
+  const failed = (error: unknown) => log.error({ error }, 'upkeep failed; it runs again');
+  return [
+    runEvery(() => repair.run(), { everyMs: config.leaseMs / 2, signal, failed }),
+    runEvery(sweep, { everyMs: SWEEP_EVERY_MS, signal, failed }),
+  ];
+}
+
+async function closeServer(server: Server, graceMs: number): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeIdleConnections();
+  const limit = setTimeout(() => server.closeAllConnections(), graceMs);
+  try {
+    await closed;
+  } finally {
+    clearTimeout(limit);
+  }
+}
