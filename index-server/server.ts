@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import pRetry from 'p-retry';
-import { toShoalError } from '../common/errors.js';
+import { ShoalError, toShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
 import { VERSION } from '../common/version.js';
 import { Accounts } from './accounts.js';
@@ -67,11 +67,13 @@ export async function runIndex(config: IndexConfig, deps: IndexDeps): Promise<Ru
   const server = createServer(createApp({ ...deps, ...parts, version: VERSION }));
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   await listen(server, config);
-  const url = `http://${config.listenAddress.includes(':') ? `[${config.listenAddress}]` : config.listenAddress}:${(server.address() as AddressInfo).port}`;
+  const url = urlOf(server);
   log.info({ url }, 'listening');
   const stopping = new AbortController();
   const upkeep: Promise<void>[] = [];
   const ready = openStore(parts, { log, signal: stopping.signal }).then(() => {
+    // Closed while it opened.
+    if (stopping.signal.aborted) return;
     parts.readiness.isReady = true;
     log.info('ready');
     upkeep.push(...startUpkeep(config, { ...deps, ...parts, signal: stopping.signal }));
@@ -124,7 +126,20 @@ function createParts(config: IndexConfig, { catalog: plain, signer, log, now, ra
 
 async function listen(server: Server, { port, listenAddress }: IndexConfig): Promise<void> {
   server.listen(port, listenAddress);
-  await once(server, 'listening');
+  try {
+    await once(server, 'listening');
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ShoalError('unavailable', `cannot listen on ${listenAddress} port ${port}: ${reason}`, {
+      cause,
+      hint: 'choose another with SHOAL_INDEX_PORT and SHOAL_LISTEN_ADDRESS',
+    });
+  }
+}
+
+function urlOf(server: Server): string {
+  const { address, family, port } = server.address() as AddressInfo;
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }
 
 async function openStore(
