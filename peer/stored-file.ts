@@ -33,6 +33,9 @@ export interface StoredFile {
    */
   readChunk(index: number, offset?: number, length?: number): Promise<Buffer>;
 
+  /** {@link readChunk} from `offset` on into all of `target`, without a copy: the sender's hot path. */
+  readInto(index: number, offset: number, target: Buffer): Promise<void>;
+
   /** {@link readChunk} into a buffer of the caller's, on the calling thread: for bytes that are in the page cache. */
   readSync(index: number, offset: number, target: Buffer, targetOffset: number, length: number): void;
 

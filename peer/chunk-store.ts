@@ -1,0 +1,384 @@
+import fs from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { ShoalError } from '../common/errors.js';
+import type { Logger } from '../common/log.js';
+import { ChunkSet } from './chunk-set.js';
+import type { Hasher } from './hasher.js';
+import type { Manifest } from './manifest.js';
+import { readBootId } from './store/boot-id.js';
+import { FdCache } from './store/fd-cache.js';
+import { removeIfThere, storageError } from './store/file-io.js';
+import { HeldFile, type HeldFileDeps, type HeldFileState } from './store/held-file.js';
+import { type FileInfo, replaceInfo, writeTemporaryInfo } from './store/info-file.js';
+import { type Ingested, Ingester, type IngestOptions, type IngestSource } from './store/ingest.js';
+import { KeyedLanes, Lane } from './store/lane.js';
+import { ManifestCache } from './store/manifest-cache.js';
+import { diskFreeBytes, Space } from './store/space.js';
+import { lockStore, type StoreLock } from './store/store-lock.js';
+import { SHARDS, StorePaths } from './store/store-paths.js';
+import { type FoundFile, scanStore } from './store/store-scan.js';
+import { Syncer } from './store/syncer.js';
+import type { StoredFile } from './stored-file.js';
+
+export type { IngestSource } from './store/ingest.js';
+export type { StoredFile } from './stored-file.js';
+
+const OPEN_FILES = 256;
+const MANIFEST_BYTES = 32 * 1024 * 1024;
+
+/** What the store tells its listeners. A file that was ingested is `added` and `completed` at once. */
+export interface StoreEvent {
+  readonly kind: 'added' | 'completed' | 'removed' | 'damaged';
+  /** File id. */
+  readonly id: string;
+}
+
+/** How full the store is. */
+export interface StoreUsage {
+  /** Bytes of all files, also of the parts of them that are not here yet, for which room is kept. */
+  readonly usedBytes: number;
+  /** Bytes that can still be taken. */
+  readonly freeBytes: number;
+  /** 0 means that there is no quota. */
+  readonly quotaBytes: number;
+  /** Complete files. */
+  readonly files: number;
+  readonly partialFiles: number;
+}
+
+/**
+ * The files of one peer, in one folder, which one process at a time can open. Everything throws `unavailable` before
+ * {@link open} and after {@link close}. Calls about one file take turns.
+ */
+export class ChunkStore {
+  readonly #log: Logger;
+  readonly #dir: string;
+  readonly #quotaBytes: number;
+  readonly #paths: StorePaths;
+  readonly #space: Space;
+  readonly #syncer = new Syncer();
+  readonly #fileDeps: HeldFileDeps;
+  readonly #ingester: Ingester;
+  readonly #files = new Map<string, HeldFile>();
+  readonly #lanes = new KeyedLanes();
+  readonly #listeners = new Set<(event: StoreEvent) => void>();
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #closing = new AbortController();
+  #lock: StoreLock | undefined;
+  #isOpen = false;
+
+  /** `quotaBytes` 0 means no quota; `reserveBytes` of the disk are left to others. */
+  constructor(
+    deps: { readonly log: Logger; readonly hasher: Hasher },
+    options: { readonly dir: string; readonly quotaBytes: number; readonly reserveBytes: number },
+  ) {
+    const { log, hasher } = deps;
+    this.#log = log;
+    this.#dir = resolve(options.dir);
+    this.#quotaBytes = options.quotaBytes;
+    this.#paths = new StorePaths(this.#dir);
+    this.#space = new Space({ diskFreeBytes: () => diskFreeBytes(this.#dir) }, options);
+    this.#fileDeps = {
+      log,
+      hasher,
+      paths: this.#paths,
+      syncer: this.#syncer,
+      fds: new FdCache({ log }, { capacity: OPEN_FILES }),
+      manifests: new ManifestCache({ capacityBytes: MANIFEST_BYTES }),
+      boot: readBootId(),
+      onEvent: (kind, id) => this.#emit(kind, id),
+    };
+    this.#ingester = new Ingester({ hasher, syncer: this.#syncer, space: this.#space, paths: this.#paths });
+  }
+
+  /**
+   * Finds what is in the folder, which is made if it is missing. After a crash of the machine, chunks that were not
+   * known to be durable are checked in the background before they are held. Throws `conflict` when another process has
+   * the store open.
+   */
+  async open(signal: AbortSignal = this.#closing.signal): Promise<void> {
+    await this.#makeFolders();
+    this.#lock = lockStore(this.#paths.lock, this.#dir);
+    try {
+      const left: { file: HeldFile; claimed: ChunkSet }[] = [];
+      for await (const found of scanStore({ paths: this.#paths, log: this.#log, boot: this.#fileDeps.boot }, signal)) {
+        const file = this.#enterFound(found);
+        if (found.lost.length > 0) {
+          this.#log.error({ id: file.id, chunks: found.lost.length }, 'the data of a file was cut short');
+          await file.noteLoss(found.lost);
+        }
+        if (!found.info.isComplete) left.push({ file, claimed: found.claimed });
+      }
+      this.#isOpen = true;
+      this.#resume(left);
+    } catch (error) {
+      this.#files.clear();
+      this.#lock.release();
+      this.#lock = undefined;
+      throw storageError(`opening the store in ${this.#dir}`, error);
+    }
+  }
+
+  /** Ends what is under way with `unavailable` and gives the folder free. What was held is there at the next open. */
+  async close(): Promise<void> {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#closing.abort(new ShoalError('unavailable', 'the peer is shutting down'));
+    await Promise.allSettled(this.#running);
+    await Promise.all([...this.#files.values()].map((file) => file.close()));
+    await this.#fileDeps.fds.close();
+    this.#lock?.release();
+  }
+
+  /**
+   * Takes a file in. It is durable when this resolves. Content that is here already is not stored again: the same
+   * {@link StoredFile} comes back, and `isNew` is false. Throws `exhausted` when it does not fit (before the first byte
+   * when the size is known), `conflict` when a source file changes meanwhile, `invalid`, `not_found` or `denied` when the
+   * source is no readable regular file, and what `signal` says when it fires; nothing is left then.
+   */
+  async ingest(
+    source: IngestSource,
+    options: IngestOptions,
+  ): Promise<{ readonly file: StoredFile; readonly sha256: string; readonly isNew: boolean }> {
+    return this.#track(async () => {
+      const ingested = await this.#untilClosed(options.signal, (signal) =>
+        this.#ingester.take(source, { signal, onProgress: options.onProgress }),
+      );
+      try {
+        return await this.#lanes.run(ingested.manifest.id, () => this.#keep(ingested));
+      } catch (error) {
+        throw storageError('storing a file', error);
+      } finally {
+        await ingested.spool.close();
+      }
+    });
+  }
+
+  /** The file with this manifest: the one that is here, or a new one without chunks for which room is set aside. */
+  async begin(manifest: Manifest): Promise<StoredFile> {
+    return this.#track(() =>
+      this.#lanes.run(manifest.id, async () => {
+        const existing = this.#files.get(manifest.id);
+        await existing?.whenChecked();
+        return existing ?? (await this.#create(manifest));
+      }),
+    );
+  }
+
+  /** A file, whole or not. */
+  get(id: string): StoredFile | undefined {
+    this.#refuseUnlessOpen();
+    return this.#files.get(id);
+  }
+
+  /** All files, whole or not, in no order. */
+  list(): StoredFile[] {
+    this.#refuseUnlessOpen();
+    return [...this.#files.values()];
+  }
+
+  /** Deletes a file and gives its room back. Throws `not_found` when there is none. */
+  async remove(id: string): Promise<void> {
+    await this.#track(() =>
+      this.#lanes.run(id, async () => {
+        const file = this.#files.get(id);
+        if (file === undefined) throw new ShoalError('not_found', `file ${id} is not in the store`);
+        this.#files.delete(id);
+        try {
+          await file.remove();
+        } catch (error) {
+          throw storageError(`removing ${id}`, error);
+        } finally {
+          file.reservation.release();
+          this.#emit('removed', id);
+        }
+      }),
+    );
+  }
+
+  /** How full the store is. */
+  usage(): StoreUsage {
+    this.#refuseUnlessOpen();
+    let files = 0;
+    for (const file of this.#files.values()) if (file.isComplete) files += 1;
+    return {
+      usedBytes: this.#space.usedBytes,
+      freeBytes: this.#space.freeBytes,
+      quotaBytes: this.#quotaBytes,
+      files,
+      partialFiles: this.#files.size - files,
+    };
+  }
+
+  /** Calls `listener` with what happens from now on. Returns what ends that. */
+  onChange(listener: (event: StoreEvent) => void): () => void {
+    const entry = (event: StoreEvent): void => listener(event);
+    this.#listeners.add(entry);
+    return () => {
+      this.#listeners.delete(entry);
+    };
+  }
+
+  async #makeFolders(): Promise<void> {
+    try {
+      const made = [this.#paths.temporary, ...SHARDS.map((shard) => this.#paths.shard(shard))]
+        .map((folder) => fs.mkdirSync(folder, { recursive: true, mode: 0o700 }))
+        .filter((folder) => folder !== undefined);
+      // The first folder that was missing is told, also when it is above the one that was asked for.
+      const parents = new Set(made.flatMap((first) => ancestors(this.#paths.shard(''), dirname(first))));
+      for (const parent of parents) await this.#syncer.directory(parent);
+    } catch (error) {
+      throw storageError(`making the store in ${this.#dir}`, error);
+    }
+  }
+
+  #enterFound({ info, have }: FoundFile): HeldFile {
+    const { id, size, chunkBytes } = info.manifest;
+    const landedBytes = info.isComplete ? size : Math.min(size, have.count * chunkBytes);
+    return this.#enter({
+      id,
+      size,
+      have,
+      isWhole: info.isComplete,
+      isFresh: false,
+      notes: info,
+      reservation: this.#space.adopt(size, landedBytes, id),
+    });
+  }
+
+  #enter(state: HeldFileState): HeldFile {
+    const { sha256, isHashedHere, records } = state.notes;
+    // Named one by one, so that the file does not keep the manifest for ever.
+    const file = new HeldFile(this.#fileDeps, { ...state, notes: { sha256, isHashedHere, records } });
+    this.#files.set(file.id, file);
+    return file;
+  }
+
+  /** One after the other: checking is bound by the disk. */
+  #resume(left: readonly { file: HeldFile; claimed: ChunkSet }[]): void {
+    const lane = new Lane(1);
+    for (const { file, claimed } of left) {
+      file.resume((task) => lane.run(task, this.#closing.signal), claimed, this.#closing.signal);
+    }
+  }
+
+  async #create(manifest: Manifest): Promise<HeldFile> {
+    const { id, size, chunkCount } = manifest;
+    const reservation = this.#space.reserve(size, `file ${id}`);
+    const info: FileInfo = { manifest, isComplete: false, sha256: undefined, isHashedHere: false, records: [] };
+    try {
+      const data = await fs.promises.open(this.#paths.data(id), 'w', 0o600);
+      try {
+        await data.truncate(size);
+      } finally {
+        await data.close();
+      }
+      await replaceInfo(this.#fileDeps, info, { durable: false });
+    } catch (error) {
+      reservation.release();
+      await removeIfThere(this.#paths.data(id));
+      throw storageError(`making room for file ${id}`, error);
+    }
+    this.#fileDeps.manifests.put(manifest);
+    const have = new ChunkSet(chunkCount);
+    const file = this.#enter({ id, size, have, isWhole: false, isFresh: true, notes: info, reservation });
+    this.#emit('added', id);
+    if (file.isComplete) {
+      this.#emit('completed', id);
+      file.finishInBackground();
+    }
+    return file;
+  }
+
+  async #keep(ingested: Ingested): Promise<{ file: StoredFile; sha256: string; isNew: boolean }> {
+    const { spool, manifest, sha256 } = ingested;
+    const existing = this.#files.get(manifest.id);
+    await existing?.whenChecked();
+    if (existing?.isComplete) {
+      await existing.setHash(sha256);
+      await existing.whenDurable();
+      return { file: existing, sha256, isNew: false };
+    }
+    await spool.sync();
+    if (existing !== undefined) {
+      // Its room is set aside already; that of the spool goes with the spool.
+      await existing.adopt(spool.path, sha256);
+      return { file: existing, sha256, isNew: true };
+    }
+    const file = await this.#publish(ingested);
+    return { file, sha256, isNew: true };
+  }
+
+  /** Synced data first, then the info file that makes it a file, then both names durable at once. */
+  async #publish({ spool, manifest, sha256 }: Ingested): Promise<HeldFile> {
+    const { id, size, chunkCount } = manifest;
+    const info: FileInfo = { manifest, isComplete: true, sha256, isHashedHere: true, records: [] };
+    const temporary = await writeTemporaryInfo(this.#fileDeps, info, { durable: true });
+    try {
+      await fs.promises.rename(spool.path, this.#paths.data(id));
+      await fs.promises.rename(temporary, this.#paths.info(id));
+      await this.#syncer.directory(this.#paths.folder(id));
+    } catch (error) {
+      await Promise.all([this.#paths.info(id), this.#paths.data(id), temporary].map(removeIfThere));
+      throw error;
+    }
+    spool.taken();
+    this.#fileDeps.manifests.put(manifest);
+    const have = ChunkSet.full(chunkCount);
+    const { reservation } = spool;
+    const file = this.#enter({ id, size, have, isWhole: true, isFresh: false, notes: info, reservation });
+    this.#emit('added', id);
+    this.#emit('completed', id);
+    return file;
+  }
+
+  #emit(kind: StoreEvent['kind'], id: string): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener({ kind, id });
+      } catch (error) {
+        this.#log.error({ error, id, kind }, 'a listener of the store failed');
+      }
+    }
+  }
+
+  /** Runs something that {@link close} waits for. */
+  async #track<T>(task: () => Promise<T>): Promise<T> {
+    this.#refuseUnlessOpen();
+    const running = task();
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  /** Runs `task` with a signal that fires when `signal` does or the store closes. */
+  async #untilClosed<T>(signal: AbortSignal, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const either = new AbortController();
+    const stops = [signal, this.#closing.signal].map((source) => ({
+      source,
+      stop: () => either.abort(source.reason),
+    }));
+    for (const { source, stop } of stops) {
+      if (source.aborted) stop();
+      source.addEventListener('abort', stop, { once: true });
+    }
+    try {
+      return await task(either.signal);
+    } finally {
+      for (const { source, stop } of stops) source.removeEventListener('abort', stop);
+    }
+  }
+
+  #refuseUnlessOpen(): void {
+    if (!this.#isOpen) throw new ShoalError('unavailable', `the store in ${this.#dir} is not open`);
+  }
+}
+
+/** `folder` and those above it, up to and including `top`. */
+function ancestors(folder: string, top: string): string[] {
+  const parent = dirname(folder);
+  return folder === top || parent === folder ? [folder] : [folder, ...ancestors(parent, top)];
+}

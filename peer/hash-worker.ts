@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
+import { parentPort } from 'node:worker_threads';
+import { blake3, chunkBytesFor, chunkCountFor, DIGEST_BYTES } from './manifest.js';
+import { isZero, readFullySync, writeFullySync } from './store/file-io.js';
+import type {
+  CheckJob,
+  CheckResult,
+  HashJob,
+  HashResult,
+  JobFailure,
+  WorkerReply,
+  WorkerRequest,
+} from './store/hash-job.js';
+
+/*
+ * A thread that reads, hashes and writes whole files, so that the bytes never cross to the main thread. It uses
+ * synchronous calls: the thread pool of the process stays free for the others. Several jobs go on at once, a block
+ * each in turn, and they share one block buffer since nothing of it is needed after a turn.
+ */
+
+const BLOCK_BYTES = 1024 * 1024;
+const MAX_BLOCK_BYTES = 4 * 1024 * 1024;
+const PROGRESS_BYTES = 8 * 1024 * 1024;
+
+class JobError extends Error {
+  readonly reason: JobFailure['reason'];
+
+  constructor(reason: JobFailure['reason'], message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+/** What a job may ask while it runs. */
+interface Course {
+  /** Lets the other jobs go on; throws when this one was cancelled meanwhile. */
+  yield(): Promise<void>;
+  /** Tells how far it is, now and then. */
+  done(bytes: number): void;
+}
+
+const buffer = Buffer.allocUnsafeSlow(MAX_BLOCK_BYTES);
+/** Jobs under way, by id. */
+const running = new Map<number, { isCancelled: boolean }>();
+
+async function hash(job: HashJob, course: Course): Promise<HashResult> {
+  const chunkBytes = chunkBytesFor(job.size);
+  const blockBytes = Math.max(BLOCK_BYTES, chunkBytes);
+  const sha256 = createHash('sha256');
+  const digests = Buffer.alloc(chunkCountFor(job.size) * DIGEST_BYTES);
+  for (let at = 0; at < job.size; at += blockBytes) {
+    await course.yield();
+    const block = buffer.subarray(0, Math.min(blockBytes, job.size - at));
+    const bytesRead = readFullySync(job.from, block, at);
+    if (bytesRead < block.length) throw new JobError('short', `ended after ${at + bytesRead} of ${job.size} bytes`);
+    sha256.update(block);
+    for (let start = 0; start < block.length; start += chunkBytes) {
+      const chunk = block.subarray(start, start + chunkBytes);
+      blake3(chunk).copy(digests, ((at + start) / chunkBytes) * DIGEST_BYTES);
+      if (job.to !== undefined && !isZero(chunk)) writeFullySync(job.to, chunk, at + start);
+    }
+    course.done(block.length);
+  }
+  return { digests, sha256: sha256.digest('hex') };
+}
+
+async function check(job: CheckJob, course: Course): Promise<CheckResult> {
+  const chunkBytes = chunkBytesFor(job.size);
+  const damaged: number[] = [];
+  for (const index of job.chunks) {
+    await course.yield();
+    const start = index * chunkBytes;
+    const chunk = buffer.subarray(0, Math.min(chunkBytes, job.size - start));
+    const digest = job.digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
+    if (!isIntact(job.from, start, chunk, digest)) damaged.push(index);
+    course.done(chunk.length);
+  }
+  return { damaged };
+}
+
+function isIntact(fd: number, start: number, chunk: Buffer, digest: Uint8Array): boolean {
+  try {
+    return readFullySync(fd, chunk, start) === chunk.length && blake3(chunk).equals(digest);
+  } catch (error) {
+    // A bad sector is what is being looked for.
+    if ((error as NodeJS.ErrnoException).code === 'EIO') return false;
+    throw error;
+  }
+}
+
+function courseOf(id: number, state: { readonly isCancelled: boolean }, reply: (message: WorkerReply) => void): Course {
+  let doneBytes = 0;
+  let toldBytes = 0;
+  return {
+    async yield() {
+      await turn();
+      if (state.isCancelled) throw new JobError('cancelled', 'cancelled');
+    },
+    done(bytes) {
+      doneBytes += bytes;
+      if (doneBytes - toldBytes < PROGRESS_BYTES) return;
+      toldBytes = doneBytes;
+      reply({ type: 'progress', id, doneBytes });
+    },
+  };
+}
+
+function failureOf(error: unknown): JobFailure {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof JobError) return { reason: error.reason, message, systemCode: undefined };
+  return { reason: 'system', message, systemCode: (error as NodeJS.ErrnoException).code };
+}
+
+function serve(port: NonNullable<typeof parentPort>): void {
+  const reply = (message: WorkerReply): void => port.postMessage(message);
+  port.on('message', (request: WorkerRequest) => {
+    const { id } = request;
+    if (request.type === 'cancel') {
+      const state = running.get(id);
+      if (state !== undefined) state.isCancelled = true;
+      return;
+    }
+    const state = { isCancelled: false };
+    running.set(id, state);
+    const course = courseOf(id, state, reply);
+    const { job } = request;
+    const run = job.kind === 'hash' ? hash(job, course) : check(job, course);
+    run
+      .then(
+        (result) => reply({ type: 'done', id, result }),
+        (error: unknown) => reply({ type: 'failed', id, failure: failureOf(error) }),
+      )
+      .finally(() => running.delete(id));
+  });
+}
+
+if (parentPort === null) throw new Error('hash-worker is started by the hasher, as a worker thread');
+serve(parentPort);

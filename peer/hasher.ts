@@ -1,0 +1,139 @@
+import { Worker } from 'node:worker_threads';
+import { abortError, ShoalError, toShoalError } from '../common/errors.js';
+import type {
+  CheckJob,
+  CheckResult,
+  HashJob,
+  HashResult,
+  Job,
+  JobFailure,
+  WorkerReply,
+  WorkerRequest,
+} from './store/hash-job.js';
+
+// Threads run what tsc built. A test runs this file from its source, and finds the worker where `npm test` built it.
+const WORKER_URL = new URL(
+  import.meta.url.endsWith('.ts') ? '../dist/peer/hash-worker.js' : './hash-worker.js',
+  import.meta.url,
+);
+
+/** How a job is told to stop, and where it tells how far it is. */
+export interface JobControl {
+  readonly signal: AbortSignal;
+  readonly onProgress: (doneBytes: number) => void;
+}
+
+interface RunningJob {
+  readonly worker: HashThread;
+  readonly onProgress: (doneBytes: number) => void;
+  resolve(result: HashResult | CheckResult): void;
+  reject(error: ShoalError): void;
+}
+
+interface HashThread {
+  readonly worker: Worker;
+  jobs: number;
+}
+
+/**
+ * Hashes and copies files on threads of their own, started when they are first needed. A job has done with its files
+ * when its promise settles, not before: the caller may close them then, whatever the outcome was.
+ */
+export class Hasher {
+  readonly #workerCount: number;
+  readonly #threads: HashThread[] = [];
+  readonly #jobs = new Map<number, RunningJob>();
+  #lastId = 0;
+  #isClosed = false;
+
+  constructor(options: { readonly workers: number }) {
+    this.#workerCount = options.workers;
+  }
+
+  /**
+   * Reads `size` bytes of an open file once, for the digests of its chunks and the SHA-256 of all; with `to` they are
+   * written there too, and what was hashed is what was written. Throws `conflict` when the file ends early.
+   */
+  hash(job: Omit<HashJob, 'kind'>, control: JobControl): Promise<HashResult> {
+    return this.#run({ kind: 'hash', ...job }, control) as Promise<HashResult>;
+  }
+
+  /** Finds the chunks of an open file that cannot be read or do not have their digest. */
+  check(job: Omit<CheckJob, 'kind'>, control: JobControl): Promise<CheckResult> {
+    return this.#run({ kind: 'check', ...job }, control) as Promise<CheckResult>;
+  }
+
+  /** Ends the threads; jobs under way fail with `unavailable`. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all(this.#threads.map((thread) => thread.worker.terminate()));
+  }
+
+  async #run(job: Job, control: JobControl): Promise<HashResult | CheckResult> {
+    const { signal } = control;
+    if (signal.aborted) throw abortError(signal);
+    if (this.#isClosed) throw closedError();
+    const worker = this.#thread();
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const post = (request: WorkerRequest): void => worker.worker.postMessage(request);
+    const cancel = (): void => post({ type: 'cancel', id });
+    try {
+      return await new Promise<HashResult | CheckResult>((resolve, reject) => {
+        this.#jobs.set(id, { worker, onProgress: control.onProgress, resolve, reject });
+        worker.jobs += 1;
+        signal.addEventListener('abort', cancel, { once: true });
+        post({ type: 'start', id, job });
+      });
+    } catch (error) {
+      throw signal.aborted ? abortError(signal) : error;
+    } finally {
+      signal.removeEventListener('abort', cancel);
+      this.#jobs.delete(id);
+      worker.jobs -= 1;
+    }
+  }
+
+  /** The thread with the fewest jobs, a new one as long as there may be more and all have some. */
+  #thread(): HashThread {
+    const idlest = this.#threads.reduce<HashThread | undefined>(
+      (best, thread) => (best === undefined || thread.jobs < best.jobs ? thread : best),
+      undefined,
+    );
+    if (idlest !== undefined && (idlest.jobs === 0 || this.#threads.length >= this.#workerCount)) return idlest;
+    return this.#start();
+  }
+
+  #start(): HashThread {
+    const thread: HashThread = { worker: new Worker(WORKER_URL), jobs: 0 };
+    this.#threads.push(thread);
+    let cause: unknown;
+    thread.worker.on('message', (reply: WorkerReply) => this.#onReply(reply));
+    thread.worker.on('error', (error) => {
+      cause = error;
+    });
+    thread.worker.on('exit', () => {
+      this.#threads.splice(this.#threads.indexOf(thread), 1);
+      const error = this.#isClosed ? closedError() : new ShoalError('internal', 'a hash thread ended', { cause });
+      for (const job of this.#jobs.values()) if (job.worker === thread) job.reject(error);
+    });
+    return thread;
+  }
+
+  #onReply(reply: WorkerReply): void {
+    const job = this.#jobs.get(reply.id);
+    if (reply.type === 'progress') job?.onProgress(reply.doneBytes);
+    else if (reply.type === 'done') job?.resolve(reply.result);
+    else job?.reject(errorOf(reply.failure));
+  }
+}
+
+function closedError(): ShoalError {
+  return new ShoalError('unavailable', 'the peer is shutting down');
+}
+
+function errorOf(failure: JobFailure): ShoalError {
+  if (failure.reason === 'cancelled') return new ShoalError('cancelled', failure.message);
+  if (failure.reason === 'short') return new ShoalError('conflict', failure.message);
+  return toShoalError(Object.assign(new Error(failure.message), { code: failure.systemCode }));
+}

@@ -1,0 +1,114 @@
+import fs from 'node:fs';
+import { promisify } from 'node:util';
+import { ChunkSet } from '../chunk-set.js';
+import { chunkBytesFor, chunkCountFor } from '../manifest.js';
+import type { FdCache } from './fd-cache.js';
+import { isZero, readFully, readFullySync, writeFully } from './file-io.js';
+import { type Syncer, Writeback } from './syncer.js';
+
+const fstat = promisify(fs.fstat);
+const fchmod = promisify(fs.fchmod);
+const ftruncate = promisify(fs.ftruncate);
+
+const CANNOT_SHARE: ReadonlySet<string> = new Set(['ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOSYS', 'ENOTTY']);
+
+/**
+ * The bytes of one file, in a file that has its full size from the start and holes where chunks are missing. Knows
+ * nothing of digests or of what is held. Throws what the system calls say.
+ */
+export class DataFile {
+  readonly #fds: FdCache;
+  readonly #path: string;
+  readonly #chunkBytes: number;
+  readonly #writeback: Writeback;
+  /** Chunks that may be something else than a hole; undefined when that is not known. */
+  #touched: ChunkSet | undefined;
+
+  /** `isFresh` tells that the file was just made and is one hole. */
+  constructor(
+    deps: { readonly fds: FdCache; readonly syncer: Syncer },
+    file: { readonly path: string; readonly size: number; readonly isFresh: boolean },
+  ) {
+    this.#fds = deps.fds;
+    this.#path = file.path;
+    this.#chunkBytes = chunkBytesFor(file.size);
+    this.#touched = file.isFresh ? new ChunkSet(chunkCountFor(file.size)) : undefined;
+    this.#writeback = new Writeback(() => this.withFd((fd) => deps.syncer.file(fd, file.size)));
+  }
+
+  /** Runs `use` with the open file, which stays open, even when it is removed, until `use` is done. */
+  async withFd<T>(use: (fd: number) => Promise<T>): Promise<T> {
+    const file = this.#fds.borrow(this.#path);
+    try {
+      return await use(file.fd);
+    } finally {
+      file.release();
+    }
+  }
+
+  /** Reads `target` full; resolves to the bytes read, fewer only when the file ends. */
+  read(target: Buffer, position: number): Promise<number> {
+    return this.withFd((fd) => readFully(fd, target, position));
+  }
+
+  /** {@link read} on the calling thread. */
+  readSync(target: Buffer, position: number): number {
+    const file = this.#fds.borrow(this.#path);
+    try {
+      return readFullySync(file.fd, target, position);
+    } finally {
+      file.release();
+    }
+  }
+
+  /** Writes a chunk. One of zeros is left as the hole that it is, unless something else may be there. */
+  async write(index: number, pieces: readonly Buffer[]): Promise<void> {
+    if (this.#touched?.has(index) === false && pieces.every(isZero)) return;
+    this.#touched?.add(index);
+    await this.withFd((fd) => writeFully(fd, pieces, index * this.#chunkBytes));
+    this.#writeback.wrote(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  }
+
+  /** Resolves when everything that was written is durable. */
+  sync(): Promise<void> {
+    return this.#writeback.finish();
+  }
+
+  /** Resolves when no sync is under way. */
+  settle(): Promise<void> {
+    return this.#writeback.settle();
+  }
+
+  /** To be called when another file is about to take this one's path, or none. */
+  detach(): void {
+    this.#fds.drop(this.#path);
+    this.#touched = undefined;
+  }
+
+  /**
+   * Makes `target`, an open file, a copy: blocks are shared where the file system can, otherwise copied in the kernel.
+   * Resolves to false, with `target` in any state, when that would fill holes or is not possible here.
+   */
+  async shareWith(target: number): Promise<boolean> {
+    if (process.platform !== 'linux') return false;
+    const stats = await this.withFd((fd) => fstat(fd));
+    const isSparse = stats.blocks * 512 < stats.size;
+    const { mode } = await fstat(target);
+    try {
+      const how = isSparse ? fs.constants.COPYFILE_FICLONE_FORCE : fs.constants.COPYFILE_FICLONE;
+      await fs.promises.copyFile(this.#path, `/proc/self/fd/${target}`, how);
+    } catch (error) {
+      if (isSparse && CANNOT_SHARE.has((error as NodeJS.ErrnoException).code ?? '')) return false;
+      throw error;
+    }
+    // copyFile gives the target the mode of the source as well.
+    await fchmod(target, mode & 0o7777);
+    return true;
+  }
+
+  /** Makes `target` a file of `size` bytes that is one hole. */
+  static async clear(target: number, size: number): Promise<void> {
+    await ftruncate(target, 0);
+    await ftruncate(target, size);
+  }
+}

@@ -1,0 +1,425 @@
+import fs from 'node:fs';
+import { ShoalError } from '../../common/errors.js';
+import type { Logger } from '../../common/log.js';
+import type { ChunkSet, ReadonlyChunkSet } from '../chunk-set.js';
+import type { Hasher } from '../hasher.js';
+import { blake3Of, chunkBytesFor, chunkCountFor, digestsOf, type Manifest } from '../manifest.js';
+import type { StoredFile } from '../stored-file.js';
+import { DataFile } from './data-file.js';
+import { isMissing, removeIfThere, storageError } from './file-io.js';
+import { FileLedger, type FileNotes, type LedgerDeps } from './file-ledger.js';
+import { readInfoSync } from './info-file.js';
+import type { ManifestCache } from './manifest-cache.js';
+import type { Reservation } from './space.js';
+
+const PIECE_BYTES = 1024 * 1024;
+const NEVER = new AbortController().signal;
+
+/** What the files of one store share. */
+export interface HeldFileDeps extends LedgerDeps {
+  readonly log: Logger;
+  readonly hasher: Hasher;
+  readonly manifests: ManifestCache;
+  readonly onEvent: (kind: 'completed' | 'damaged', id: string) => void;
+}
+
+/** How a file stands when it enters the store or is found there. */
+export interface HeldFileState {
+  readonly id: string;
+  readonly size: number;
+  readonly have: ChunkSet;
+  /** Whether the disk says that the file is whole and durable. */
+  readonly isWhole: boolean;
+  /** Whether the data file was just made. */
+  readonly isFresh: boolean;
+  readonly notes: FileNotes;
+  readonly reservation: Reservation;
+}
+
+/**
+ * A file of the store. A chunk goes through these steps, each of which may be the last before a crash:
+ *
+ * 1. writeChunk: bytes into the data file, then an entry into the journal, then into `have`. Both are in the page
+ *    cache, so a killed process loses nothing that it told anybody about.
+ * 2. The last chunk: the data is synced, then the info file is replaced by one that says so, then the journal goes.
+ *    Before that, a crash of the machine makes the next start check the journal's claims against the bytes.
+ * 3. A damaged chunk is forgotten: a journal without it, then an info file that says "partial" again.
+ */
+export class HeldFile implements StoredFile {
+  readonly id: string;
+  readonly size: number;
+  readonly reservation: Reservation;
+  readonly #deps: HeldFileDeps;
+  readonly #chunkBytes: number;
+  readonly #data: DataFile;
+  readonly #ledger: FileLedger;
+  readonly #have: ChunkSet;
+  readonly #listeners = new Set<(index: number) => void>();
+  #finishing: Promise<void> | undefined;
+  #checking: Promise<void> | undefined;
+  /** Why nothing goes any more. */
+  #end: ShoalError | undefined;
+
+  constructor(deps: HeldFileDeps, state: HeldFileState) {
+    this.id = state.id;
+    this.size = state.size;
+    this.reservation = state.reservation;
+    this.#deps = deps;
+    this.#chunkBytes = chunkBytesFor(state.size);
+    this.#have = state.have;
+    this.#data = new DataFile(deps, { path: deps.paths.data(state.id), size: state.size, isFresh: state.isFresh });
+    this.#ledger = new FileLedger(deps, { ...state, manifest: () => this.manifest });
+  }
+
+  get manifest(): Manifest {
+    return this.#deps.manifests.get(this.id, () => this.#readManifest());
+  }
+
+  get have(): ReadonlyChunkSet {
+    return this.#have;
+  }
+
+  get isComplete(): boolean {
+    return this.#have.isFull;
+  }
+
+  get sha256(): string | undefined {
+    return this.#ledger.notes.sha256;
+  }
+
+  get records(): readonly string[] {
+    return this.#ledger.notes.records;
+  }
+
+  async setRecords(records: readonly string[], meta: { readonly sha256: string }): Promise<void> {
+    this.#refuseAfterEnd();
+    await this.#ledger.note(
+      (notes) => {
+        if (notes.isHashedHere && notes.sha256 !== meta.sha256) {
+          throw new ShoalError('conflict', `the SHA-256 of ${this.id} is ${notes.sha256}, not ${meta.sha256}`);
+        }
+        return { ...notes, sha256: meta.sha256, records: [...records] };
+      },
+      { durable: this.isComplete },
+    );
+  }
+
+  /** Notes a SHA-256 that this store computed. */
+  async setHash(sha256: string): Promise<void> {
+    await this.#ledger.note((notes) => (notes.isHashedHere ? notes : { ...notes, sha256, isHashedHere: true }), {
+      durable: false,
+    });
+  }
+
+  async readChunk(index: number, offset = 0, length?: number): Promise<Buffer> {
+    const target = Buffer.allocUnsafe(length ?? Math.max(0, this.#chunkLength(index) - offset));
+    await this.readInto(index, offset, target);
+    return target;
+  }
+
+  async readInto(index: number, offset: number, target: Buffer): Promise<void> {
+    this.#checkPart(index, offset, target.length);
+    let bytesRead: number;
+    try {
+      bytesRead = await this.#data.read(target, index * this.#chunkBytes + offset);
+    } catch (error) {
+      throw this.#readError(index, error);
+    }
+    if (bytesRead < target.length) throw this.#readError(index, undefined);
+  }
+
+  readSync(index: number, offset: number, target: Buffer, targetOffset: number, length: number): void {
+    this.#checkPart(index, offset, length);
+    let bytesRead: number;
+    try {
+      const part = target.subarray(targetOffset, targetOffset + length);
+      bytesRead = this.#data.readSync(part, index * this.#chunkBytes + offset);
+    } catch (error) {
+      throw this.#readError(index, error);
+    }
+    if (bytesRead < length) throw this.#readError(index, undefined);
+  }
+
+  async writeChunk(index: number, data: Buffer | readonly Buffer[]): Promise<boolean> {
+    this.#refuseAfterEnd();
+    if (this.#have.has(index)) return false;
+    const pieces = Buffer.isBuffer(data) ? [data] : data;
+    this.#verifyChunk(index, pieces);
+    await this.#checking;
+    if (this.#have.has(index)) return false;
+    try {
+      await this.#data.write(index, pieces);
+    } catch (error) {
+      this.#refuseAfterEnd();
+      throw storageError(`writing chunk ${index} of ${this.id}`, error);
+    }
+    this.#refuseAfterEnd();
+    if (this.#have.has(index)) return false;
+    await this.#ledger.hold(index);
+    this.#refuseAfterEnd();
+    return this.#hold([index]);
+  }
+
+  onVerified(listener: (index: number) => void): () => void {
+    // Wrapped, so that the same function may listen twice.
+    const entry = (index: number): void => listener(index);
+    this.#listeners.add(entry);
+    return () => {
+      this.#listeners.delete(entry);
+    };
+  }
+
+  async *read(range: { readonly offset: number; readonly length: number }): AsyncGenerator<Buffer> {
+    const { offset, length } = range;
+    if (!isCount(offset) || !isCount(length) || offset + length > this.size) {
+      throw new ShoalError('invalid', `file ${this.id} has ${this.size} bytes, not ${length} from ${offset}`);
+    }
+    const end = offset + length;
+    for (let at = offset; at < end; ) {
+      const index = Math.floor(at / this.#chunkBytes);
+      const start = at - index * this.#chunkBytes;
+      const piece = await this.readChunk(
+        index,
+        start,
+        Math.min(PIECE_BYTES, this.#chunkLength(index) - start, end - at),
+      );
+      yield piece;
+      at += piece.length;
+    }
+  }
+
+  async verify(
+    signal: AbortSignal,
+    onProgress: (doneBytes: number, totalBytes: number) => void,
+  ): Promise<{ readonly chunks: number; readonly damaged: readonly number[] }> {
+    this.#refuseAfterEnd();
+    const chunks = [...this.#have];
+    const totalBytes = this.#bytesOf(chunks);
+    const found = await this.#findDamaged(chunks, { signal, onProgress: (done) => onProgress(done, totalBytes) });
+    this.#refuseAfterEnd();
+    const damaged = this.#forget(found);
+    await damaged.noted;
+    onProgress(totalBytes, totalBytes);
+    return { chunks: chunks.length, damaged: damaged.chunks };
+  }
+
+  async copyTo(fd: number, path: string): Promise<void> {
+    this.#refuseAfterEnd();
+    if (!this.isComplete) throw new ShoalError('not_found', `file ${this.id} is not whole here`);
+    try {
+      if (await this.#data.shareWith(fd)) return;
+      await DataFile.clear(fd, this.size);
+      await this.#data.withFd((from) =>
+        this.#deps.hasher.hash({ from, size: this.size, to: fd }, { signal: NEVER, onProgress: () => {} }),
+      );
+    } catch (error) {
+      this.#refuseAfterEnd();
+      throw storageError(`copying ${this.id} to ${path}`, error);
+    }
+  }
+
+  async whenDurable(): Promise<void> {
+    this.#refuseAfterEnd();
+    if (this.#ledger.isWhole) return;
+    if (!this.isComplete) throw new ShoalError('not_found', `file ${this.id} is not whole here`);
+    this.#finishing ??= this.#finish().finally(() => {
+      this.#finishing = undefined;
+    });
+    await this.#finishing;
+  }
+
+  /**
+   * Takes up what an earlier process left. Claimed chunks are checked against their digests before they are held;
+   * `inTurn` says when. A file that is whole is made durable. Failures are logged.
+   */
+  resume(inTurn: (task: () => Promise<void>) => Promise<void>, claimed: ReadonlyChunkSet, signal: AbortSignal): void {
+    if (claimed.count > 0) {
+      this.#checking = inTurn(() => this.#recheck([...claimed], signal))
+        .catch((error: unknown) => {
+          if (!signal.aborted) this.#logFailure(error, 'could not check what was held before the restart');
+        })
+        .finally(() => {
+          this.#checking = undefined;
+        });
+    } else if (this.isComplete) {
+      this.finishInBackground();
+    }
+  }
+
+  /** Resolves when it is decided which chunks are held after a crash. */
+  async whenChecked(): Promise<void> {
+    await this.#checking;
+  }
+
+  /** Notes that chunks that are not in {@link have} were lost, as was found before the file was made. */
+  async noteLoss(chunks: readonly number[]): Promise<void> {
+    await this.#ledger.lose(chunks, this.#have);
+  }
+
+  /** Makes the complete, synced file at `path` the data of this one. Durable when it resolves. */
+  async adopt(path: string, sha256: string): Promise<void> {
+    this.#refuseAfterEnd();
+    this.#data.detach();
+    await fs.promises.rename(path, this.#deps.paths.data(this.id));
+    await this.#ledger.setWhole(sha256);
+    this.#hold([...this.#have.missing()]);
+  }
+
+  /** Deletes the file. Readers that are at it finish; everything else is refused from now on. */
+  async remove(): Promise<void> {
+    this.#end = new ShoalError('not_found', `file ${this.id} was removed`);
+    this.#deps.manifests.delete(this.id);
+    await this.#ledger.remove();
+    this.#data.detach();
+    await removeIfThere(this.#deps.paths.data(this.id));
+  }
+
+  /** Refuses everything from now on; resolves when nothing of it is under way. */
+  async close(): Promise<void> {
+    this.#end ??= new ShoalError('unavailable', 'the peer is shutting down');
+    await this.#checking;
+    await this.#ledger.settle();
+    await this.#data.settle();
+  }
+
+  async #finish(): Promise<void> {
+    try {
+      await this.#data.sync();
+    } catch (error) {
+      throw storageError(`making ${this.id} durable`, error);
+    }
+    this.#refuseAfterEnd();
+    if (!this.isComplete) throw new ShoalError('corrupt', `file ${this.id} was found damaged`);
+    await this.#ledger.setWhole();
+  }
+
+  /** Makes a file durable that is whole; a failure is logged. */
+  finishInBackground(): void {
+    this.whenDurable().catch((error: unknown) => this.#logFailure(error, 'could not make a complete file durable'));
+  }
+
+  async #recheck(claimed: readonly number[], signal: AbortSignal): Promise<void> {
+    const damaged = new Set(await this.#findDamaged(claimed, { signal, onProgress: () => {} }));
+    this.#refuseAfterEnd();
+    if (damaged.size > 0) {
+      this.#deps.log.warn({ id: this.id, chunks: damaged.size }, 'chunks did not survive the crash of the machine');
+    }
+    this.#hold(claimed.filter((index) => !damaged.has(index)));
+    if (!this.#ledger.isWhole) await this.#ledger.replaceHeld(this.#have);
+  }
+
+  async #findDamaged(
+    chunks: readonly number[],
+    control: { signal: AbortSignal; onProgress: (doneBytes: number) => void },
+  ): Promise<readonly number[]> {
+    const digests = digestsOf(this.manifest);
+    try {
+      const result = await this.#data.withFd((from) =>
+        this.#deps.hasher.check({ from, size: this.size, digests, chunks: Uint32Array.from(chunks) }, control),
+      );
+      return result.damaged;
+    } catch (error) {
+      if (isMissing(error)) return chunks;
+      throw storageError(`verifying ${this.id}`, error);
+    }
+  }
+
+  /** Takes chunks into `have` and tells; false when all were there. */
+  #hold(chunks: readonly number[]): boolean {
+    const wasComplete = this.isComplete;
+    const added = chunks.filter((index) => this.#have.add(index));
+    this.reservation.land(this.#bytesOf(added));
+    for (const index of added) for (const listener of this.#listeners) this.#tell(listener, index);
+    if (this.isComplete && !wasComplete) {
+      this.#deps.onEvent('completed', this.id);
+      this.finishInBackground();
+    }
+    return added.length > 0;
+  }
+
+  #tell(listener: (index: number) => void, index: number): void {
+    try {
+      listener(index);
+    } catch (error) {
+      // The chunk is held whatever a listener makes of it; the writer must not hear otherwise.
+      this.#deps.log.error({ error, id: this.id }, 'a listener for chunks failed');
+    }
+  }
+
+  /** Drops chunks that turned out to be damaged; `noted` resolves when the next start will know. */
+  #forget(chunks: readonly number[]): { readonly chunks: readonly number[]; readonly noted: Promise<void> } {
+    const lost = chunks.filter((index) => this.#have.delete(index));
+    if (lost.length === 0) return { chunks: lost, noted: Promise.resolve() };
+    this.#deps.log.error({ id: this.id, chunks: lost.slice(0, 20), count: lost.length }, 'chunks are damaged on disk');
+    this.#deps.onEvent('damaged', this.id);
+    return { chunks: lost, noted: this.#ledger.lose(lost, this.#have) };
+  }
+
+  /** The error for a read that failed, or came short when `cause` is undefined; damage is noted in the background. */
+  #readError(index: number, cause: unknown): ShoalError {
+    if (this.#end !== undefined) return this.#end;
+    const isDamage = cause === undefined || isMissing(cause) || (cause as NodeJS.ErrnoException).code === 'EIO';
+    if (!isDamage) return storageError(`reading chunk ${index} of ${this.id}`, cause);
+    this.#forget([index]).noted.catch((error: unknown) => this.#logFailure(error, 'could not note a damaged chunk'));
+    return new ShoalError('corrupt', `chunk ${index} of ${this.id} cannot be read from the disk`, { cause });
+  }
+
+  #verifyChunk(index: number, pieces: readonly Buffer[]): void {
+    const { manifest } = this;
+    const expected = manifest.chunkLength(index);
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    if (length !== expected) {
+      throw new ShoalError('corrupt', `chunk ${index} of ${this.id} has ${length} bytes instead of ${expected}`);
+    }
+    if (!blake3Of(pieces).equals(manifest.digest(index))) {
+      throw new ShoalError('corrupt', `chunk ${index} of ${this.id} does not have the bytes that its digest names`);
+    }
+  }
+
+  #checkPart(index: number, offset: number, length: number): void {
+    this.#refuseAfterEnd();
+    const chunkLength = this.#chunkLength(index);
+    if (!isCount(offset) || !isCount(length) || offset + length > chunkLength) {
+      throw new ShoalError(
+        'invalid',
+        `chunk ${index} of ${this.id} has ${chunkLength} bytes, not ${length} from ${offset}`,
+      );
+    }
+    if (!this.#have.has(index)) throw new ShoalError('not_found', `chunk ${index} of ${this.id} is not held here`);
+  }
+
+  /** Without the manifest, which may have to be read. */
+  #chunkLength(index: number): number {
+    if (!isCount(index) || index >= chunkCountFor(this.size)) {
+      throw new ShoalError('invalid', `file ${this.id} has no chunk ${index}`);
+    }
+    return Math.min(this.#chunkBytes, this.size - index * this.#chunkBytes);
+  }
+
+  #bytesOf(chunks: readonly number[]): number {
+    return chunks.reduce((sum, index) => sum + this.#chunkLength(index), 0);
+  }
+
+  #readManifest(): Manifest {
+    this.#refuseAfterEnd();
+    try {
+      return readInfoSync(this.#deps.paths, this.id).manifest;
+    } catch (error) {
+      if (!isMissing(error)) throw storageError(`reading what is known about ${this.id}`, error);
+      throw new ShoalError('corrupt', `what the store noted about ${this.id} is gone`, { cause: error });
+    }
+  }
+
+  #refuseAfterEnd(): void {
+    if (this.#end !== undefined) throw this.#end;
+  }
+
+  #logFailure(error: unknown, message: string): void {
+    // What ended the file is no failure of what it interrupted.
+    if (this.#end === undefined) this.#deps.log.error({ error, id: this.id }, message);
+  }
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
+}

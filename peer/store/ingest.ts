@@ -1,0 +1,272 @@
+import fs from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { abortError, ShoalError } from '../../common/errors.js';
+import type { Hasher } from '../hasher.js';
+import { chunkBytesFor, encodeManifest, type Manifest } from '../manifest.js';
+import { isZero, readFullySync, removeIfThere, storageError, writeFully } from './file-io.js';
+import { Lane } from './lane.js';
+import type { Reservation, Space } from './space.js';
+import type { StorePaths } from './store-paths.js';
+import { type Syncer, Writeback } from './syncer.js';
+
+/**
+ * Where the bytes of a new file come from: a path; a descriptor of a regular file, which stays the caller's and must
+ * stay open until the ingest has settled; or a stream, of which `size` says how long it will be when that is known.
+ */
+export type IngestSource =
+  | { readonly path: string }
+  | { readonly fd: number }
+  | { readonly stream: AsyncIterable<Buffer>; readonly size?: number };
+
+/** How an ingest is told to stop, and where it tells how far it is; of a stream without a size, the total is what came. */
+export interface IngestOptions {
+  readonly signal: AbortSignal;
+  onProgress(doneBytes: number, totalBytes: number): void;
+}
+
+/** What ingests share. */
+export interface IngestDeps {
+  readonly hasher: Hasher;
+  readonly syncer: Syncer;
+  readonly space: Space;
+  readonly paths: StorePaths;
+}
+
+// Each has a few files open, and waits for its syncs: more at once would not be faster.
+const AT_ONCE = 32;
+
+/**
+ * Bytes on their way into the store, under a temporary name in its file system. They become a file of the store by a
+ * rename, or go with {@link close}.
+ */
+export class Spool {
+  readonly path: string;
+  readonly reservation: Reservation;
+  readonly #file: FileHandle;
+  readonly #writeback: Writeback;
+  #isTaken = false;
+
+  private constructor(path: string, file: FileHandle, reservation: Reservation, syncer: Syncer) {
+    this.path = path;
+    this.reservation = reservation;
+    this.#file = file;
+    this.#writeback = new Writeback(() => syncer.file(file.fd, reservation.bytes));
+  }
+
+  /** An empty one. */
+  static async create(deps: IngestDeps, reservation: Reservation): Promise<Spool> {
+    const path = deps.paths.newTemporary();
+    try {
+      return new Spool(path, await fs.promises.open(path, 'wx+', 0o600), reservation, deps.syncer);
+    } catch (error) {
+      reservation.release();
+      throw storageError('writing to the store', error);
+    }
+  }
+
+  get fd(): number {
+    return this.#file.fd;
+  }
+
+  /** Gives it a size; what was not written is a hole. */
+  async resize(size: number): Promise<void> {
+    await this.#file.truncate(size);
+  }
+
+  /** To be told of bytes that were written. */
+  wrote(bytes: number): void {
+    this.reservation.land(bytes);
+    this.#writeback.wrote(bytes);
+  }
+
+  /** Resolves when every byte is durable. */
+  async sync(): Promise<void> {
+    await this.#writeback.finish();
+  }
+
+  /** Tells that the file was renamed: it stays, and its reservation with it. */
+  taken(): void {
+    this.#isTaken = true;
+  }
+
+  /** Closes the file; unless it was taken it is deleted and its room given back. */
+  async close(): Promise<void> {
+    await this.#writeback.settle();
+    await this.#file.close();
+    if (this.#isTaken) return;
+    this.reservation.release();
+    await removeIfThere(this.path);
+  }
+}
+
+/** A spool that is full, and what it consists of. Not yet durable. */
+export interface Ingested {
+  readonly spool: Spool;
+  readonly manifest: Manifest;
+  readonly sha256: string;
+}
+
+/** Brings bytes into the file system of the store and hashes them; makes nothing durable or known. */
+export class Ingester {
+  readonly #deps: IngestDeps;
+  readonly #lane = new Lane(AT_ONCE);
+
+  constructor(deps: IngestDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Reads the source once. The result is of exactly the bytes that were stored. Throws `exhausted` before the first
+   * byte when the size is known and does not fit, `conflict` when a source file changes meanwhile, `invalid` when it is
+   * not a regular file or a stream is not as long as was said, and what `signal` says when it fires; nothing is left
+   * then.
+   */
+  take(source: IngestSource, options: IngestOptions): Promise<Ingested> {
+    if ('stream' in source) return this.#takeStream(source.stream, source.size, options);
+    return this.#lane.run(
+      () => ('fd' in source ? this.#takeFile(source.fd, 'the file', options) : this.#takePath(source.path, options)),
+      options.signal,
+    );
+  }
+
+  async #takePath(path: string, options: IngestOptions): Promise<Ingested> {
+    const file = await openSource(path);
+    try {
+      return await this.#takeFile(file.fd, path, options);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #takeFile(fd: number, name: string, options: IngestOptions): Promise<Ingested> {
+    const before = fs.fstatSync(fd, { bigint: true });
+    if (!before.isFile()) {
+      throw new ShoalError('invalid', `${name} is not a regular file`, {
+        hint: 'pipe its content in: shoal put - --as NAME',
+      });
+    }
+    const size = Number(before.size);
+    return this.#fill(size, name, async (spool) => {
+      await spool.resize(size);
+      const ingested = await this.#hash(spool, { from: fd, size, to: spool.fd }, options).catch((error: unknown) => {
+        throw error instanceof ShoalError && error.code === 'conflict' ? changedError(name, error) : error;
+      });
+      const after = fs.fstatSync(fd, { bigint: true });
+      const hasMore = readFullySync(fd, Buffer.alloc(1), size) > 0;
+      if (hasMore || after.size !== before.size || after.mtimeNs !== before.mtimeNs) throw changedError(name);
+      return ingested;
+    });
+  }
+
+  async #takeStream(
+    stream: AsyncIterable<Buffer>,
+    announcedBytes: number | undefined,
+    options: IngestOptions,
+  ): Promise<Ingested> {
+    return this.#fill(announcedBytes ?? 0, 'the stream', async (spool) => {
+      let size = 0;
+      for await (const data of abortable(stream, options.signal)) {
+        if (announcedBytes === undefined) spool.reservation.grow(data.length);
+        else if (size + data.length > announcedBytes) throw lengthError(announcedBytes, `more`);
+        if (!isZero(data)) await writeFully(spool.fd, [data], size);
+        size += data.length;
+        spool.wrote(data.length);
+        options.onProgress(size, announcedBytes ?? size);
+      }
+      if (announcedBytes !== undefined && size < announcedBytes) throw lengthError(announcedBytes, `only ${size}`);
+      await spool.resize(size);
+      const quiet = { signal: options.signal, onProgress: () => {} };
+      return this.#lane.run(() => this.#hash(spool, { from: spool.fd, size, to: undefined }, quiet), options.signal);
+    });
+  }
+
+  /** Runs `fill` with a new spool, which goes when that fails. */
+  async #fill(bytes: number, name: string, fill: (spool: Spool) => Promise<Ingested>): Promise<Ingested> {
+    const spool = await Spool.create(this.#deps, this.#deps.space.reserve(bytes, name));
+    try {
+      return await fill(spool);
+    } catch (error) {
+      await spool.close();
+      throw storageError(`storing ${name}`, error);
+    }
+  }
+
+  async #hash(
+    spool: Spool,
+    job: { readonly from: number; readonly size: number; readonly to: number | undefined },
+    options: IngestOptions,
+  ): Promise<Ingested> {
+    let doneBytes = 0;
+    const advance = (bytes: number): void => {
+      if (job.to !== undefined) spool.wrote(bytes - doneBytes);
+      doneBytes = bytes;
+      options.onProgress(bytes, job.size);
+    };
+    const { digests, sha256 } = await this.#deps.hasher.hash(job, { signal: options.signal, onProgress: advance });
+    advance(job.size);
+    const manifest = encodeManifest({
+      size: job.size,
+      chunkBytes: chunkBytesFor(job.size),
+      digests: Buffer.from(digests.buffer, digests.byteOffset, digests.byteLength),
+    });
+    return { spool, manifest, sha256 };
+  }
+}
+
+async function openSource(path: string): Promise<FileHandle> {
+  try {
+    // Without O_NONBLOCK, a named pipe that nobody writes to would hold the call, and a thread of the pool, for ever.
+    return await fs.promises.open(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ENOTDIR')
+      throw new ShoalError('not_found', `there is no file ${path}`, { cause: error });
+    if (code === 'EACCES' || code === 'EPERM') {
+      throw new ShoalError('denied', `the peer may not read ${path}`, { cause: error });
+    }
+    throw storageError(`opening ${path}`, error);
+  }
+}
+
+function lengthError(announcedBytes: number, came: string): ShoalError {
+  return new ShoalError('invalid', `${announcedBytes} bytes were announced, but ${came} came`);
+}
+
+function changedError(name: string, cause?: unknown): ShoalError {
+  return new ShoalError('conflict', `${name} changed while it was being read`, {
+    cause,
+    hint: 'publish it again when nothing writes to it; what has no size of its own goes through a pipe',
+  });
+}
+
+/** The items of `stream`; throws at once when `signal` fires, also while the stream is silent. */
+async function* abortable<T>(stream: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const iterator = stream[Symbol.asyncIterator]();
+  let isDone = false;
+  try {
+    while (!isDone) {
+      const next = await nextOf(iterator, signal);
+      isDone = next.done === true;
+      if (next.done !== true) yield next.value;
+    }
+  } finally {
+    // Not awaited: a silent source may never answer. How it ends does not matter to the ingest any more.
+    if (!isDone) iterator.return?.().then(undefined, () => {});
+  }
+}
+
+/** Not Promise.race with one promise for the signal: that would collect a reaction with each item. */
+function nextOf<T>(iterator: AsyncIterator<T>, signal: AbortSignal): Promise<IteratorResult<T>> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(abortError(signal));
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
+    signal.addEventListener('abort', onAbort, { once: true });
+    iterator
+      .next()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

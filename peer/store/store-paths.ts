@@ -1,0 +1,53 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+
+/** Names of the shard folders: the first two hex digits of the ids in them. */
+export const SHARDS: readonly string[] = Array.from({ length: 256 }, (_, shard) => shard.toString(16).padStart(2, '0'));
+
+/** What stands after the id in a file name of the store. */
+export const SUFFIX = { data: '.data', info: '.info', journal: '.have' } as const;
+
+/** Where the store keeps what, all of it in one file system. */
+export class StorePaths {
+  /** Locked by the process that uses the store. */
+  readonly lock: string;
+  /** Files that are not yet anything; emptied when the store opens. */
+  readonly temporary: string;
+  readonly #files: string;
+
+  constructor(dir: string) {
+    this.lock = join(dir, 'lock');
+    this.temporary = join(dir, 'tmp');
+    this.#files = join(dir, 'files');
+  }
+
+  /** The folder of a shard. */
+  shard(shard: string): string {
+    return join(this.#files, shard);
+  }
+
+  /** The folder of a file. */
+  folder(id: string): string {
+    return this.shard(id.slice(0, 2));
+  }
+
+  /** The content, as large as the file from the start; chunks that are missing are holes. */
+  data(id: string): string {
+    return join(this.folder(id), id + SUFFIX.data);
+  }
+
+  /** Manifest, records, and whether the file is whole. A file is in the store while it has this. */
+  info(id: string): string {
+    return join(this.folder(id), id + SUFFIX.info);
+  }
+
+  /** Which chunks are held, while the file is not known to be whole and durable. */
+  journal(id: string): string {
+    return join(this.folder(id), id + SUFFIX.journal);
+  }
+
+  /** A new name in the folder of temporary files. */
+  newTemporary(): string {
+    return join(this.temporary, randomUUID());
+  }
+}
