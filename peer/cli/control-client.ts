@@ -189,7 +189,8 @@ export class ControlClient {
     const { signal, session, socketPath } = this.#options;
     if (signal.aborted) return abortError(signal);
     const error = fromGrpcError(thrown);
-    if (isBare(thrown, status.UNAVAILABLE)) {
+    // A daemon that is stopped while it works cancels its calls; ours would have been cancelled by the signal.
+    if (isBare(thrown, status.UNAVAILABLE) || isBare(thrown, status.CANCELLED)) {
       return new ShoalError('unavailable', `lost the connection to the peer at ${socketPath}: ${error.message}`, {
         cause: thrown,
         hint: 'see whether it still runs: shoal status',

@@ -20,7 +20,7 @@ export function commanderFailure(error: CommanderError): ShoalError | { readonly
 
 /** Whether an error, or one behind it, says that nobody reads our output any more. */
 export function isBrokenPipe(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+  for (let cause = error; typeof cause === 'object' && cause !== null; cause = (cause as Error).cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EPIPE') return true;
   }
   return false;

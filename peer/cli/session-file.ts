@@ -33,19 +33,10 @@ export async function readSession(path: string): Promise<StoredSession | undefin
 
 /** Keeps a session, readable by its owner alone. Whoever reads meanwhile sees the old file or the new one, whole. */
 export async function writeSession(path: string, session: StoredSession): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}`;
   try {
     await mkdir(dirname(path), { recursive: true });
-    const file = await open(temporary, 'wx', 0o600);
-    try {
-      await file.writeFile(`${JSON.stringify(session)}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
+    await replaceFile(path, `${JSON.stringify(session)}\n`);
   } catch (error) {
-    await rm(temporary, { force: true });
     throw new ShoalError('internal', `cannot write the session file ${path}: ${(error as Error).message}`, {
       cause: error,
       hint: 'name another one in SHOAL_SESSION_FILE',
@@ -56,6 +47,21 @@ export async function writeSession(path: string, session: StoredSession): Promis
 /** Forgets the session. Does nothing when there is none. */
 export async function removeSession(path: string): Promise<void> {
   await rm(path, { force: true });
+}
+
+async function replaceFile(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}`;
+  const file = await open(temporary, 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  } finally {
+    await file.close();
+  }
 }
 
 function parse(text: string): StoredSession | undefined {

@@ -1,0 +1,231 @@
+import { once } from 'node:events';
+import { open, readFile, stat } from 'node:fs/promises';
+import {
+  type handleUnaryCall,
+  type Metadata,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerWritableStream,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import type { ServiceDefinition } from '@grpc/proto-loader';
+import { ShoalError } from '../../common/errors.js';
+import type { GetEvent } from '../../proto/gen/shoal/control/v1/GetEvent.js';
+import type { GetRequest__Output } from '../../proto/gen/shoal/control/v1/GetRequest.js';
+import type { LocalPath__Output } from '../../proto/gen/shoal/control/v1/LocalPath.js';
+import type { Progress } from '../../proto/gen/shoal/control/v1/Progress.js';
+import type { PutEvent } from '../../proto/gen/shoal/control/v1/PutEvent.js';
+import type { PutRequest__Output } from '../../proto/gen/shoal/control/v1/PutRequest.js';
+import type { PutStart__Output } from '../../proto/gen/shoal/control/v1/PutStart.js';
+import type { VerifyEvent } from '../../proto/gen/shoal/control/v1/VerifyEvent.js';
+import { CONTROL_PROTO, loadProto, toGrpcError } from '../grpc.js';
+import { type Answer, FakeCatalogue, type FakeFile } from './fake-catalogue.js';
+
+/** One call as the server saw it. */
+export interface SeenCall {
+  readonly method: string;
+  readonly request: unknown;
+  /** The `authorization` metadata. */
+  readonly authorization: string | undefined;
+}
+
+/** What the server does in place of its work. */
+type Trouble =
+  | { readonly kind: 'fail'; readonly error: ShoalError }
+  /** Says nothing until the caller gives up. */
+  | { readonly kind: 'silent' }
+  /** Ends all connections. */
+  | { readonly kind: 'die' };
+
+const DATA_BYTES = 256 * 1024;
+
+/**
+ * A server of `shoal.control.v1` on a Unix socket that keeps its files and users in memory: for tests of the command
+ * line. It can be told to fail, and whether it opens paths itself as a daemon on the same file system does.
+ */
+export class FakeControlServer {
+  readonly socketPath: string;
+  readonly catalogue = new FakeCatalogue();
+  readonly calls: SeenCall[] = [];
+  /** Whether it reads and writes the paths that callers name, where device and inode match. */
+  opensPaths = true;
+  /** Progress that every put, get and verify tells of first. */
+  progress: Progress[] = [];
+  /** Bytes that it leaves out at the end of what it sends or writes. */
+  withheldBytes = 0;
+  /** Awaited before it asks for bytes. */
+  beforeSendData: () => Promise<void> = () => Promise.resolve();
+  /** How many calls the callers gave up. */
+  cancelledCalls = 0;
+  readonly #server = new Server();
+  readonly #troubles = new Map<string, Trouble>();
+  readonly #waiting: { readonly method: string; readonly resolve: () => void }[] = [];
+
+  constructor(socketPath: string) {
+    this.socketPath = socketPath;
+  }
+
+  async start(): Promise<void> {
+    const definition = loadProto(CONTROL_PROTO)['shoal.control.v1.ControlService'] as ServiceDefinition;
+    this.#server.addService(definition, { ...this.#unaryHandlers(), ...this.#streamHandlers() });
+    await new Promise<void>((resolve, reject) => {
+      this.#server.bindAsync(`unix:${this.socketPath}`, ServerCredentials.createInsecure(), (error) =>
+        error ? reject(error) : resolve(),
+      );
+    });
+  }
+
+  stop(): void {
+    this.#server.forceShutdown();
+  }
+
+  /** The next call of a method, such as `List`, meets this. */
+  trouble(method: string, trouble: Trouble): void {
+    this.#troubles.set(method, trouble);
+  }
+
+  /** Resolves when a method is called the next time. */
+  called(method: string): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push({ method, resolve }));
+  }
+
+  #unaryHandlers(): UntypedServiceImplementation {
+    return Object.fromEntries(
+      Object.entries(this.catalogue.answers()).map(([method, answer]) => [method, this.#unary(method, answer)]),
+    );
+  }
+
+  #unary(method: string, answer: Answer): handleUnaryCall<object, object> {
+    return (call, callback) => {
+      call.on('cancelled', () => {
+        this.cancelledCalls += 1;
+      });
+      try {
+        if (!this.#admit(method, call.request, call.metadata)) return;
+        callback(null, answer(call.request, bearer(call.metadata)));
+      } catch (error) {
+        callback(toGrpcError(error));
+      }
+    };
+  }
+
+  #streamHandlers(): UntypedServiceImplementation {
+    return {
+      Put: (call: PutCall) => this.#run(call, () => this.#put(call)),
+      Get: (call: GetCall) => this.#run(call, () => this.#get(call)),
+      Verify: (call: VerifyCall) => this.#run(call, () => this.#verify(call)),
+    };
+  }
+
+  /** Runs a streaming handler; what it throws ends the call. */
+  #run(call: PutCall | GetCall | VerifyCall, work: () => Promise<void>): void {
+    call.on('cancelled', () => {
+      this.cancelledCalls += 1;
+    });
+    work().catch((error: unknown) => {
+      if (!call.cancelled) call.emit('error', toGrpcError(error));
+    });
+  }
+
+  async #put(call: PutCall): Promise<void> {
+    // A plain iteration destroys the call at the end of the requests, and the answers with it.
+    const requests = call.iterator({ destroyOnReturn: false }) as AsyncIterator<PutRequest__Output>;
+    const start = (await requests.next()).value?.start as PutStart__Output | undefined;
+    if (!start) throw new ShoalError('invalid', 'the first request is not start');
+    if (!this.#admit('Put', start, call.metadata)) return;
+    for (const progress of this.progress) call.write({ progress });
+    let content = start.source === null ? undefined : await this.#read(start.source);
+    if (content === undefined) {
+      await this.beforeSendData();
+      call.write({ sendData: {} });
+      content = await received(requests);
+      if (call.cancelled) return;
+    }
+    const file = this.catalogue.publish(start, content, bearer(call.metadata));
+    call.write({ done: { file: file.entry, sha256: file.sha256, copies: start.replicas ?? 1 } });
+    call.end();
+  }
+
+  async #get(call: GetCall): Promise<void> {
+    if (!this.#admit('Get', call.request, call.metadata)) return;
+    const file = this.catalogue.resolve(call.request.ref, bearer(call.metadata));
+    const isOpened = call.request.target !== null && (await this.#matches(call.request.target));
+    call.write({ found: { file: file.entry, sha256: file.sha256, streaming: !isOpened } });
+    for (const progress of this.progress) call.write({ progress });
+    const content = file.content.subarray(0, file.content.length - this.withheldBytes);
+    if (isOpened) await writeInto(call.request.target?.path ?? '', content);
+    else await sendInPieces(call, content);
+    if (this.#troubles.get('GetEnd')?.kind === 'silent') return this.#announce('GetEnd');
+    call.write({ done: { receivedBytes: file.content.length, peers: file.content.length === 0 ? 0 : 2 } });
+    call.end();
+  }
+
+  async #verify(call: VerifyCall): Promise<void> {
+    if (!this.#admit('Verify', call.request, call.metadata)) return;
+    const file: FakeFile = this.catalogue.resolve(call.request.ref, bearer(call.metadata));
+    for (const progress of this.progress) call.write({ progress });
+    call.write({ done: { id: file.entry.id, chunks: file.chunks, damaged: file.damagedChunks } });
+    call.end();
+  }
+
+  /** Notes a call. False when the caller is to wait for ever; throws what was ordered. */
+  #admit(method: string, request: unknown, metadata: Metadata): boolean {
+    const authorization = metadata.get('authorization')[0]?.toString();
+    this.calls.push({ method, request, authorization });
+    this.#announce(method);
+    const trouble = this.#troubles.get(method);
+    if (trouble === undefined) return true;
+    this.#troubles.delete(method);
+    if (trouble.kind === 'fail') throw trouble.error;
+    if (trouble.kind === 'die') this.stop();
+    return false;
+  }
+
+  #announce(method: string): void {
+    for (const waiter of this.#waiting) if (waiter.method === method) waiter.resolve();
+  }
+
+  async #read(source: LocalPath__Output): Promise<Buffer | undefined> {
+    return (await this.#matches(source)) ? readFile(source.path) : undefined;
+  }
+
+  async #matches({ path, device, inode }: LocalPath__Output): Promise<boolean> {
+    if (!this.opensPaths) return false;
+    const found = await stat(path, { bigint: true });
+    return String(found.dev) === device && String(found.ino) === inode;
+  }
+}
+
+type PutCall = ServerDuplexStream<PutRequest__Output, PutEvent>;
+type GetCall = ServerWritableStream<GetRequest__Output, GetEvent>;
+type VerifyCall = ServerWritableStream<{ readonly ref: string }, VerifyEvent>;
+
+function bearer(metadata: Metadata): string | undefined {
+  return /^Bearer (.*)$/.exec(metadata.get('authorization')[0]?.toString() ?? '')?.[1];
+}
+
+async function received(requests: AsyncIterator<PutRequest__Output>): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for (let next = await requests.next(); next.done !== true; next = await requests.next()) {
+    pieces.push(next.value.data ?? Buffer.alloc(0));
+  }
+  return Buffer.concat(pieces);
+}
+
+async function writeInto(path: string, content: Buffer): Promise<void> {
+  // Not truncated and not created: the caller made it.
+  const file = await open(path, 'r+');
+  try {
+    await file.writeFile(content);
+  } finally {
+    await file.close();
+  }
+}
+
+async function sendInPieces(call: GetCall, content: Buffer): Promise<void> {
+  for (let at = 0; at < content.length && !call.cancelled; at += DATA_BYTES) {
+    const isTaken = call.write({ data: content.subarray(at, at + DATA_BYTES) });
+    if (!isTaken) await Promise.race([once(call, 'drain'), once(call, 'cancelled')]);
+  }
+}
