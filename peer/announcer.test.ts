@@ -127,7 +127,8 @@ describe('changes', () => {
     await pass(10_000);
     expect(said).toHaveLength(1);
     const { values } = await metrics.announces.get();
-    const count = (result: string) => values.find(({ labels }) => labels.kind === 'changes' && labels.result === result);
+    const count = (result: string) =>
+      values.find(({ labels }) => labels.kind === 'changes' && labels.result === result);
     expect(count('ok')?.value).toBe(1);
     expect(count('unavailable')?.value).toBeGreaterThan(5);
   });

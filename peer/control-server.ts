@@ -17,7 +17,9 @@ const SERVICE = 'shoal.control.v1.ControlService';
 export async function checkSocketFree(path: string): Promise<void> {
   try {
     if (!(await lstat(path)).isSocket()) {
-      throw new ShoalError('conflict', `${path} is there and is not a socket`, { hint: 'name another in SHOAL_SOCKET' });
+      throw new ShoalError('conflict', `${path} is there and is not a socket`, {
+        hint: 'name another in SHOAL_SOCKET',
+      });
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;

@@ -104,7 +104,8 @@ export class Doctor {
     if (state === 'live') {
       return { result: 'ok', detail: `in the swarm, with ${livePeerCount} live peers in all` };
     }
-    if (state === 'draining') return { result: 'warning', detail: 'this peer is leaving', hint: 'wait until it is gone' };
+    if (state === 'draining')
+      return { result: 'warning', detail: 'this peer is leaving', hint: 'wait until it is gone' };
     const why = lastError === undefined ? 'no answer yet' : lastError.message;
     return {
       result: 'failed',

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import { pino } from 'pino';
 import { ShoalError } from '../common/errors.js';
 import type { HeartbeatAnswer, HeartbeatBody, JoinBody, Joined } from '../index-server/api.js';
-import type { KnownSwarm } from './membership-memory.js';
 import { SwarmMembership } from './membership.js';
+import type { KnownSwarm } from './membership-memory.js';
 import { PeerMetrics } from './metrics.js';
 
 const HEARTBEAT_MS = 3_000;

@@ -108,8 +108,14 @@ export class PeerMetrics {
   readonly indexCalls = this.#counter('index_calls_total', 'Calls to the index', ['operation', 'result']);
   readonly heartbeats = this.#counter('heartbeats_total', 'Heartbeats sent', ['result']);
   readonly announces = this.#counter('announces_total', 'Announcements sent', ['kind', 'result']);
-  readonly grpcCalls = this.#counter('grpc_calls_total', 'Calls of other peers and clients that ended', ['method', 'code']);
-  readonly controlCalls = this.#counter('control_calls_total', 'Calls of the command line that ended', ['method', 'code']);
+  readonly grpcCalls = this.#counter('grpc_calls_total', 'Calls of other peers and clients that ended', [
+    'method',
+    'code',
+  ]);
+  readonly controlCalls = this.#counter('control_calls_total', 'Calls of the command line that ended', [
+    'method',
+    'code',
+  ]);
   readonly httpRequests = this.#counter('http_requests_total', 'HTTP requests answered', ['route', 'method', 'code']);
   readonly httpSeconds = new Histogram({
     ...this.#counted,
@@ -210,6 +216,8 @@ export class PeerMetrics {
   }
 }
 
-function betweenPeers(values: readonly { readonly value: number; readonly labels: { kind?: string | number } }[]): number {
+function betweenPeers(
+  values: readonly { readonly value: number; readonly labels: { kind?: string | number } }[],
+): number {
   return values.reduce((sum, { value, labels }) => (labels.kind === 'http' ? sum : sum + value), 0);
 }

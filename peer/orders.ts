@@ -2,6 +2,7 @@ import { ShoalError, toShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
 import type { Order } from '../index-server/api.js';
 import type { ChunkStore, StoredFile } from './chunk-store.js';
+import type { Membership } from './membership.js';
 import type { Removals } from './removals.js';
 import type { Fetcher } from './swarm/fetch.js';
 import type { TicketVerifier } from './tickets.js';
@@ -22,6 +23,7 @@ export interface OrderRunnerDeps {
   readonly store: Pick<ChunkStore, 'get'>;
   readonly fetcher: Pick<Fetcher, 'start'>;
   readonly verifier: Pick<TicketVerifier, 'verifyRecord'>;
+  readonly membership: Pick<Membership, 'livePeers'> & { beatNow(): void };
   readonly removals: Pick<Removals, 'remove'>;
   /** Told when the records beside a file are not what they were. */
   readonly announcer: { changed(id: string): void };
@@ -35,13 +37,15 @@ export interface OrderRunnerOptions {
   readonly concurrency: number;
 }
 
-/** Carries out orders, from the first {@link take} until {@link stop}. */
+/** Makes copies and carries out the index's other orders, from the first {@link take} until {@link stop}. */
 export class OrderRunner {
   readonly #deps: OrderRunnerDeps;
   readonly #options: OrderRunnerOptions;
   readonly #stopped = new AbortController();
   readonly #waiting = new Map<string, ReplicateOrder>();
   readonly #running = new Map<string, Promise<void>>();
+  /** Files that other peers asked us to copy, and how many of them. */
+  readonly #asked = new Map<string, number>();
   readonly #failed = new Map<string, { readonly times: number; readonly notBeforeMs: number }>();
   #quick: Promise<void> = Promise.resolve();
 
@@ -64,9 +68,29 @@ export class OrderRunner {
     this.#startMore();
   }
 
-  /** Whether a copy of this file is being made because the index asked for it. */
+  /** Whether a copy of this file is being made for the swarm, not for a user whose right to it the index would know. */
   isReplicating(id: string): boolean {
-    return this.#running.has(id);
+    return this.#running.has(id) || this.#asked.has(id);
+  }
+
+  /**
+   * Makes a copy because a peer asked for it with `ticket`; returns the bytes that it took. Errors as those of a fetch.
+   */
+  async replicate(id: string, ticket: string, signal: AbortSignal): Promise<{ readonly receivedBytes: number }> {
+    const { store, fetcher, membership } = this.#deps;
+    if (store.get(id)?.isComplete) return { receivedBytes: 0 };
+    this.#asked.set(id, (this.#asked.get(id) ?? 0) + 1);
+    try {
+      // The index is likely to have an order for it, with the records and the holders of now.
+      membership.beatNow();
+      const holders = membership.livePeers.map(({ name: peer, address }) => ({ peer, address, complete: false }));
+      const { receivedBytes } = await fetcher.start({ id, ticket, holders }).finished(signal);
+      return { receivedBytes };
+    } finally {
+      const users = (this.#asked.get(id) ?? 1) - 1;
+      if (users > 0) this.#asked.set(id, users);
+      else this.#asked.delete(id);
+    }
   }
 
   /** Stops what runs, keeping what was fetched, and takes no more. */

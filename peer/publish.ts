@@ -1,6 +1,6 @@
 import { ShoalError, toShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
-import { nameProblem, type Published, type PublishBody, publishBodySchema } from '../index-server/api.js';
+import { nameProblem, type PublishBody, type Published, publishBodySchema } from '../index-server/api.js';
 import type { Auth, IndexClient } from '../index-server/client.js';
 import type { ChunkStore, IngestSource, StoredFile } from './chunk-store.js';
 import type { LivePeer, Membership } from './membership.js';

@@ -45,7 +45,10 @@ describe('a ticket', () => {
   test.each([
     ['of another index', async () => readTicket(stranger)],
     ['that was changed', async () => (await readTicket()).replace(/\.[^.]{4}/, '.AAAA')],
-    ['that is a peer token for the index', async () => (await signer.peerToken({ name: 'p', incarnation: 'x' }, NOW)).token],
+    [
+      'that is a peer token for the index',
+      async () => (await signer.peerToken({ name: 'p', incarnation: 'x' }, NOW)).token,
+    ],
     ['that is a record', async () => signer.record(claimsFor(ID))],
     ['that is no JWS', async () => 'nonsense'],
     ['that nobody signed', async () => `${Buffer.from('{"alg":"none"}').toString('base64url')}.e30.`],

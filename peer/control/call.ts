@@ -120,10 +120,7 @@ function sessionOf(metadata: Metadata): string | undefined {
   throw new ShoalError('unauthenticated', 'the authorization metadata is not of the form: Bearer SESSION');
 }
 
-function sinkOf<Q, E>(
-  call: ServerWritableStream<Q, E> | ServerDuplexStream<Q, E>,
-  signal: AbortSignal,
-): EventSink<E> {
+function sinkOf<Q, E>(call: ServerWritableStream<Q, E> | ServerDuplexStream<Q, E>, signal: AbortSignal): EventSink<E> {
   let progressAtMs = Number.NEGATIVE_INFINITY;
   return {
     async send(event) {

@@ -9,7 +9,7 @@ import { claimsOf } from '../records.js';
 import type { Retrieved, Retriever } from '../retrieve.js';
 import type { Fetch, FetchOutcome } from '../swarm/fetch.js';
 import { readThrough } from '../swarm/read-through.js';
-import type { Caller, CallEdge, EventSink } from './call.js';
+import type { CallEdge, Caller, EventSink } from './call.js';
 import { named } from './files.js';
 import { openLocalPath } from './local-path.js';
 import { fileEntry } from './messages.js';

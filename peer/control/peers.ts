@@ -9,7 +9,7 @@ import type { Doctor, Finding } from '../doctor.js';
 import type { Membership } from '../membership.js';
 import type { PeerMetrics } from '../metrics.js';
 import type { RemotePeers } from '../swarm/remote-peer.js';
-import type { Caller, CallEdge } from './call.js';
+import type { CallEdge, Caller } from './call.js';
 
 const CHECK_RESULTS: Readonly<Record<Finding['result'], CheckResult>> = {
   ok: 'CHECK_RESULT_OK',

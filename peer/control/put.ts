@@ -5,7 +5,7 @@ import type { PutRequest__Output } from '../../proto/gen/shoal/control/v1/PutReq
 import type { PutStart__Output } from '../../proto/gen/shoal/control/v1/PutStart.js';
 import type { IngestSource } from '../chunk-store.js';
 import type { Publisher, PublishOptions, PublishProgress } from '../publish.js';
-import type { Caller, CallEdge, EventSink } from './call.js';
+import type { CallEdge, Caller, EventSink } from './call.js';
 import { visibilityOf } from './files.js';
 import { openLocalPath } from './local-path.js';
 import { fileEntry } from './messages.js';

@@ -6,7 +6,7 @@ import type { VerifyRequest__Output } from '../../proto/gen/shoal/control/v1/Ver
 import type { ChunkStore } from '../chunk-store.js';
 import { isPublic } from '../records.js';
 import type { Retriever } from '../retrieve.js';
-import type { Caller, CallEdge, EventSink } from './call.js';
+import type { CallEdge, Caller, EventSink } from './call.js';
 import { named } from './files.js';
 
 interface Deps {

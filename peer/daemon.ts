@@ -1,0 +1,240 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { ShoalError } from '../common/errors.js';
+import type { Logger } from '../common/log.js';
+import { VERSION } from '../common/version.js';
+import { IndexClient } from '../index-server/client.js';
+import { Announcer } from './announcer.js';
+import { ChunkStore } from './chunk-store.js';
+import { hostPort, type PeerConfig } from './config.js';
+import { accountHandlers } from './control/accounts.js';
+import { CallEdge } from './control/call.js';
+import { fileHandlers } from './control/files.js';
+import { getHandlers } from './control/get.js';
+import { peerHandlers } from './control/peers.js';
+import { putHandlers } from './control/put.js';
+import { verifyHandlers } from './control/verify.js';
+import { ControlServer, checkSocketFree } from './control-server.js';
+import { Doctor } from './doctor.js';
+import { Hasher } from './hasher.js';
+import { createHttpDoor } from './http/app.js';
+import { createDoorServer } from './http/body-intake.js';
+import { SeedSessions } from './http/seed-sessions.js';
+import { ShareFolder } from './http/share-folder.js';
+import { SwarmMembership } from './membership.js';
+import { MembershipMemory } from './membership-memory.js';
+import { PeerMetrics } from './metrics.js';
+import { meteredIndex } from './observers.js';
+import { OrderRunner } from './orders.js';
+import { Publisher } from './publish.js';
+import { Removals } from './removals.js';
+import { Retriever } from './retrieve.js';
+import { TicketVerifier } from './tickets.js';
+import { createFetcher, createRemotePeers, createTransferServer } from './transfers.js';
+
+/*
+ * The whole peer: builds every part, opens the three doors (gRPC for peers, HTTP for programs, the socket for the
+ * command line), joins the swarm, and takes it all down in reverse.
+ */
+
+const INDEX_TIMEOUT_MS = 10_000;
+const WITHDRAW_MS = 2_000;
+const GATHER_MS = 100;
+const COPIES_AT_ONCE = 2;
+const HASH_WORKERS = 2;
+const CLOCK_TOLERANCE_SECONDS = 30;
+const DOCTOR_MS = 5_000;
+const HTTP_IDLE_MS = 60_000;
+
+/** A peer that runs. */
+export interface Daemon {
+  /** Where other peers dial it, host:port. */
+  readonly address: string;
+  readonly httpPort: number;
+  /**
+   * Leaves the swarm and closes everything. Streams under way may finish for `graceMs`. Without `withdraw` nobody is
+   * told, as if the machine had failed.
+   */
+  stop(how: { readonly graceMs: number; readonly withdraw: boolean }): Promise<void>;
+}
+
+/**
+ * Starts a peer. Resolves when its doors are open; joining goes on by itself, because the index may come later. Throws
+ * `conflict` when another one runs on the same folder, and what else keeps it from starting.
+ */
+export async function startDaemon(config: PeerConfig, deps: { readonly log: Logger }): Promise<Daemon> {
+  const { log } = deps;
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  await checkSocketFree(config.socketPath);
+  const parts = buildParts(config, log);
+  const doors = buildDoors(config, parts, log);
+  try {
+    await parts.store.open();
+    await Promise.all([parts.membership.recall(), doors.sessions.open(), doors.share.prepare()]);
+    const grpcPort = await doors.transfers.listen(config.listenAddress, config.grpcPort);
+    parts.identity.address = config.advertiseAddress ?? hostPort(config.listenAddress, grpcPort);
+    const httpPort = await listenHttp(doors.http, config);
+    await doors.control.listen(config.socketPath);
+    parts.readiness.isReady = true;
+    start(parts);
+    log.info({ peer: config.peerName, address: parts.identity.address, httpPort }, 'ready');
+    return { address: parts.identity.address, httpPort, stop: (how) => stop(parts, doors, how) };
+  } catch (error) {
+    await stop(parts, doors, { graceMs: 0, withdraw: false });
+    throw error;
+  }
+}
+
+type Parts = ReturnType<typeof buildParts>;
+type Doors = ReturnType<typeof buildDoors>;
+
+function buildParts(config: PeerConfig, log: Logger) {
+  const metrics = new PeerMetrics();
+  const hasher = new Hasher({ workers: HASH_WORKERS });
+  const store = new ChunkStore(
+    { log, hasher },
+    { dir: join(config.dataDir, 'store'), quotaBytes: config.quotaBytes, reserveBytes: config.reserveBytes },
+  );
+  const index = meteredIndex(new IndexClient({}, { baseUrl: config.indexUrl, timeoutMs: INDEX_TIMEOUT_MS }), metrics);
+  const verifier = new TicketVerifier({ clockToleranceSeconds: CLOCK_TOLERANCE_SECONDS });
+  // The address is known when the port is.
+  const identity = {
+    peerName: config.peerName,
+    address: '',
+    incarnation: randomUUID(),
+    version: VERSION,
+    withdrawMs: WITHDRAW_MS,
+  };
+  const memory = new MembershipMemory({ log }, { path: join(config.dataDir, 'swarm.json') });
+  const clock = { now: Date.now, random: Math.random };
+  const load = () => {
+    const { files, usedBytes: bytesUsed, freeBytes: bytesFree } = store.usage();
+    return { files, bytesUsed, bytesFree };
+  };
+  const joinSecret = () => readJoinSecret(config.joinSecretFile);
+  const membership = new SwarmMembership(
+    { index, memory, verifier, load, joinSecret, metrics, log, ...clock },
+    identity,
+  );
+  const shared = { store, index, membership, verifier, metrics, log };
+  const { peerService, peers } = createRemotePeers();
+  const removals = new Removals({ store, ...clock });
+  const announcer = new Announcer({ ...shared, removals, ...clock }, { gatherMs: GATHER_MS });
+  const fetcher = createFetcher(shared, { peers, isReplicating: (id) => orders.isReplicating(id) });
+  const orders = new OrderRunner(
+    { ...shared, fetcher, removals, announcer, ...clock },
+    { concurrency: COPIES_AT_ONCE },
+  );
+  const publisher = new Publisher(
+    { ...shared, peers, removals, announcer, ...clock },
+    { defaultReplicas: config.replicas },
+  );
+  const retriever = new Retriever({ ...shared, fetcher });
+  const readiness = { isReady: false, reason: 'starting' };
+  return {
+    ...{ metrics, hasher, store, index, verifier, identity, membership, peerService, peers },
+    ...{ removals, announcer, fetcher, orders, publisher, retriever, readiness },
+  };
+}
+
+function buildDoors(config: PeerConfig, parts: Parts, log: Logger) {
+  const { membership, metrics, index, peers, store } = parts;
+  const edge = new CallEdge({ metrics, log }, { isLoginRequired: config.isLoginRequired });
+  const doctor = new Doctor(
+    { index, membership, peers, store, fetch, now: Date.now, random: Math.random },
+    { ...config, version: VERSION, timeoutMs: DOCTOR_MS },
+  );
+  const handlers = {
+    ...putHandlers(edge, parts),
+    ...getHandlers(edge, parts),
+    ...verifyHandlers(edge, parts),
+    ...fileHandlers(edge, parts),
+    ...accountHandlers(edge, parts),
+    ...peerHandlers(edge, { ...parts, doctor }, config),
+  };
+  const sessions = new SeedSessions({ log, now: Date.now }, { path: join(config.dataDir, 'seed-sessions.json') });
+  const share = new ShareFolder({ dir: config.shareDir });
+  const http = createDoorServer(
+    createHttpDoor(
+      { ...parts, log, sessions, share, readiness: () => parts.readiness },
+      { loopbackAccess: config.hasLoopbackAccess, requireLogin: config.isLoginRequired, idleMs: HTTP_IDLE_MS },
+    ),
+  );
+  const transfers = createTransferServer({ ...parts, log }, parts);
+  return { transfers, control: new ControlServer({ handlers, log }), http, sessions, share };
+}
+
+/** Sets everything going that works by itself. */
+function start({ metrics, store, membership, announcer, orders, publisher, fetcher, readiness }: Parts): void {
+  metrics.watch({
+    usage: () => store.usage(),
+    isIndexReachable: () => membership.isIndexReachable,
+    isDraining: () => !readiness.isReady,
+    livePeers: () => membership.livePeerCount,
+    activeFetches: () => fetcher.active.length,
+  });
+  announcer.start();
+  membership.listen({
+    joined: () => announcer.announceAll(),
+    answered: (answer, sentAtMs) => {
+      if (answer.announceAll) announcer.announceAll();
+      orders.take(answer.orders, sentAtMs);
+      publisher.settle();
+    },
+  });
+  membership.start();
+}
+
+/** Not ready; health says so; the index is told; streams finish; everything closes in reverse. */
+async function stop(
+  parts: Parts,
+  doors: Doors,
+  { graceMs, withdraw }: { readonly graceMs: number; readonly withdraw: boolean },
+): Promise<void> {
+  Object.assign(parts.readiness, { isReady: false, reason: 'draining' });
+  const drained = [doors.transfers.drain(graceMs), doors.control.close(graceMs), closeHttp(doors.http, graceMs)];
+  await (withdraw ? parts.membership.stop() : parts.membership.abandon());
+  await Promise.all(drained);
+  await Promise.all([parts.orders.stop(), parts.announcer.stop(), parts.publisher.stop()]);
+  await parts.fetcher.stop();
+  parts.peers.close();
+  await parts.store.close();
+  await parts.hasher.close();
+  parts.metrics.close();
+}
+
+async function listenHttp(server: Server, { listenAddress, httpPort }: PeerConfig): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) => {
+      const where = hostPort(listenAddress, httpPort);
+      reject(new ShoalError('unavailable', `cannot listen for HTTP on ${where}: ${cause.message}`, { cause }));
+    });
+    server.listen(httpPort, listenAddress, resolve);
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+async function closeHttp(server: Server, graceMs: number): Promise<void> {
+  if (!server.listening) return;
+  const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+  clearTimeout(timer);
+}
+
+async function readJoinSecret(path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    return (await readFile(path, 'utf8')).trim();
+  } catch (cause) {
+    throw new ShoalError('invalid', `cannot read the join secret ${path}`, {
+      cause,
+      hint: 'SHOAL_JOIN_SECRET_FILE must name a file that the peer may read',
+    });
+  }
+}

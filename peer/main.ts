@@ -1,0 +1,34 @@
+import { createLogger } from '../common/log.js';
+import { VERSION } from '../common/version.js';
+import { readConfig } from './config.js';
+import { startDaemon } from './daemon.js';
+
+/**
+ * The peer, from the environment to its end: SIGTERM or SIGINT makes it leave the swarm and finish its streams, within
+ * SHOAL_DRAIN_SECONDS, and the promise resolves; a second signal ends the process at once. Rejects with `invalid` when
+ * the environment is wrong, and with what happened when it cannot start.
+ */
+export async function main(env: NodeJS.ProcessEnv): Promise<void> {
+  const config = readConfig(env);
+  const log = createLogger({ name: config.peerName, level: config.logLevel });
+  log.info({ version: VERSION, node: process.version }, 'starting');
+  const signalled = firstSignal();
+  const daemon = await startDaemon(config, { log });
+  const signal = await signalled;
+  log.info({ signal, drainSeconds: config.drainSeconds }, 'leaving');
+  await daemon.stop({ graceMs: config.drainSeconds * 1000, withdraw: true });
+  log.info('stopped');
+}
+
+/** Resolves at the first signal and handles no other: the next one has its own effect, which is the end. */
+function firstSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    const onSignal = (signal: NodeJS.Signals) => {
+      process.off('SIGTERM', onSignal);
+      process.off('SIGINT', onSignal);
+      resolve(signal);
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+  });
+}

@@ -1,0 +1,160 @@
+import { credentials, ServerCredentials } from '@grpc/grpc-js';
+import { ShoalError, toShoalError } from '../common/errors.js';
+import type { Logger } from '../common/log.js';
+import type { TicketClaims } from '../index-server/api.js';
+import type { IndexClient } from '../index-server/client.js';
+import type { UploadHeader__Output } from '../proto/gen/shoal/peer/v1/UploadHeader.js';
+import type { ChunkStore } from './chunk-store.js';
+import { visibilityOf } from './control/files.js';
+import type { Membership } from './membership.js';
+import type { PeerMetrics } from './metrics.js';
+import { fetchObserver, transferObserver } from './observers.js';
+import type { OrderRunner } from './orders.js';
+import type { Publisher } from './publish.js';
+import { isPublic } from './records.js';
+import { ChannelPool } from './swarm/channel-pool.js';
+import { Fetcher, type FetchRequest } from './swarm/fetch.js';
+import { loadPeerService } from './swarm/peer-service.js';
+import { RemotePeers } from './swarm/remote-peer.js';
+import { TransferServer } from './swarm/transfer-server.js';
+import type { TicketVerifier } from './tickets.js';
+
+/*
+ * Joins the data plane (swarm/) to the rest of the daemon: what it asks the index, whom it believes, what it counts.
+ */
+
+/** Window of each connection: what may be on its way to us. Less makes a fast link with a long round trip slow. */
+const WINDOW_BYTES = 16 * 1024 * 1024;
+const IDLE_CHANNELS = 64;
+const FETCHER_OPTIONS = {
+  maxNeighbours: 32,
+  maxWindowBytes: 8 * 1024 * 1024,
+  silentMs: 10_000,
+  noSourceMs: 20_000,
+};
+
+/** What everything here needs. */
+export interface TransferParts {
+  readonly store: ChunkStore;
+  readonly index: Pick<IndexClient, 'locate' | 'report'>;
+  readonly membership: Membership;
+  readonly verifier: TicketVerifier;
+  readonly metrics: PeerMetrics;
+  readonly log: Logger;
+}
+
+/** The proto of peers and the client side of it. */
+export function createRemotePeers(): {
+  readonly peerService: ReturnType<typeof loadPeerService>;
+  readonly peers: RemotePeers;
+} {
+  const peerService = loadPeerService();
+  const pool = new ChannelPool({
+    credentials: credentials.createInsecure(),
+    windowBytes: WINDOW_BYTES,
+    maxIdle: IDLE_CHANNELS,
+  });
+  return { peerService, peers: new RemotePeers({ pool, service: peerService.service }) };
+}
+
+/** The fetching side. `isReplicating` says which files are fetched for the swarm rather than for a user. */
+export function createFetcher(
+  parts: TransferParts,
+  { peers, isReplicating }: { readonly peers: RemotePeers; readonly isReplicating: (id: string) => boolean },
+): Fetcher {
+  const { store, index, membership, verifier, metrics, log } = parts;
+  return new Fetcher(
+    {
+      store,
+      peers,
+      membership,
+      locate: async (request: FetchRequest, signal: AbortSignal) => {
+        try {
+          const { file, ticket } = await index.locate(membership.auth(request.onBehalf), { ref: request.id }, signal);
+          return { holders: file.holders, ticket };
+        } catch (error) {
+          // A private file that is copied is none that this peer's own account could locate; orders bring its holders.
+          if (toShoalError(error).code !== 'not_found' || !isReplicating(request.id)) throw error;
+          throw new ShoalError('unavailable', 'only an order of the index tells who holds this file', { cause: error });
+        }
+      },
+      report: (id, peer) => {
+        const reported = Promise.resolve().then(() => index.report(membership.auth(), { id, peer, reason: 'corrupt' }));
+        reported.catch((error: unknown) =>
+          log.warn({ id, peer, error }, 'could not report a peer that sent bad bytes'),
+        );
+      },
+      checkRecords: async (id, records) => {
+        const checked = await Promise.allSettled(records.map((record) => verifier.verifyRecord(record)));
+        const good = checked.flatMap((result, i) => {
+          const record = records[i];
+          const isGood = result.status === 'fulfilled' && result.value.id === id && record !== undefined;
+          return isGood ? [{ record, sha256: result.value.sha256 }] : [];
+        });
+        return { records: good.map(({ record }) => record), sha256: good[0]?.sha256 };
+      },
+      log,
+      observer: fetchObserver(metrics),
+      now: () => performance.now(),
+      random: Math.random,
+    },
+    FETCHER_OPTIONS,
+  );
+}
+
+/** The serving side. */
+export function createTransferServer(
+  parts: TransferParts,
+  others: {
+    readonly peerService: ReturnType<typeof loadPeerService>;
+    readonly fetcher: Fetcher;
+    readonly publisher: Publisher;
+    readonly orders: OrderRunner;
+  },
+): TransferServer {
+  const { store, membership, verifier, metrics, log } = parts;
+  const { peerService, fetcher, publisher, orders } = others;
+  return new TransferServer(
+    {
+      peerService,
+      file: (id) => store.get(id),
+      activeFetch: (id) => fetcher.get(id),
+      noteNeighbour: (id, peer) => fetcher.noteNeighbour(id, peer),
+      verifyTicket: (token) => verifier.verifyTicket(token, { nowMs: Date.now(), cutOff: membership.isCutOff }),
+      isPublic: async (file) => isPublic(file.records),
+      upload: (header, data, caller, signal) => upload(publisher, { header, data, caller, signal }),
+      replicate: (id, ticket, signal) => orders.replicate(id, ticket, signal),
+      log,
+      observer: transferObserver(metrics),
+    },
+    { peerName: membership.peerName, credentials: ServerCredentials.createInsecure() },
+  );
+}
+
+/** Publishes what a gRPC client sends: for the user of a publish ticket, or for the peers' own account. */
+async function upload(
+  publisher: Publisher,
+  call: {
+    readonly header: UploadHeader__Output;
+    readonly data: AsyncIterable<Buffer>;
+    readonly caller: { readonly claims: TicketClaims; readonly ticket: string };
+    readonly signal: AbortSignal;
+  },
+): Promise<{ readonly id: string; readonly size: number; readonly sha256: string }> {
+  const { header, data, caller, signal } = call;
+  const { name, tags, readers, size } = header;
+  const { published, sha256 } = await publisher.publish(
+    size === undefined ? { stream: data } : { stream: data, size },
+    {
+      name,
+      tags,
+      readers,
+      visibility: visibilityOf(header.visibility) ?? 'public',
+      onBehalf: caller.claims.act === 'publish' ? caller.ticket : undefined,
+      sha256: header.sha256 === '' ? undefined : header.sha256,
+      wait: false,
+    },
+    { signal },
+  );
+  return { id: published.file.id, size: published.file.size, sha256 };
+}
