@@ -106,10 +106,10 @@ export const EXIT_STATUS: Readonly<Record<ErrorCode, number>> = {
  */
 export function toShoalError(error: unknown): ShoalError {
   if (error instanceof ShoalError) return error;
-  if (!(error instanceof Error)) return new ShoalError('internal', String(error), { cause: error });
+  if (!isErrorLike(error)) return new ShoalError('internal', String(error), { cause: error });
   if (error.name === 'TimeoutError') return new ShoalError('timeout', 'took too long', { cause: error });
   if (error.name === 'AbortError') return new ShoalError('cancelled', 'cancelled', { cause: error });
-  const systemCode = (error as NodeJS.ErrnoException).code;
+  const systemCode = error.code;
   if (systemCode === 'ENOSPC' || systemCode === 'EDQUOT') {
     return new ShoalError('exhausted', 'no space left on the disk', {
       cause: error,
@@ -122,4 +122,10 @@ export function toShoalError(error: unknown): ShoalError {
 /** The error to throw when `signal` has fired: its reason if that says more than "aborted", else `cancelled`. */
 export function abortError(signal: AbortSignal): ShoalError {
   return toShoalError(signal.reason ?? new ShoalError('cancelled', 'cancelled'));
+}
+
+/** Errors of another realm, such as those of fetch and AbortSignal in a test's sandbox, are not `instanceof Error`. */
+function isErrorLike(thrown: unknown): thrown is NodeJS.ErrnoException {
+  if (thrown instanceof Error) return true;
+  return typeof thrown === 'object' && thrown !== null && 'name' in thrown && 'message' in thrown;
 }

@@ -209,19 +209,23 @@ export class IndexClient {
     throw problemError(this.#parse(answer), answer, this.#baseUrl);
   }
 
-  #exchange(call: Call): Promise<Answer> {
-    if (!call.isIdempotent) return this.#attempt(call);
-    return pRetry(() => this.#attempt(call), {
-      retries: RETRIES,
-      minTimeout: FIRST_RETRY_MS,
-      randomize: true,
-      ...(call.signal !== undefined && { signal: call.signal }),
-      shouldRetry: ({ error }) => error instanceof NoAnswerError,
-    });
+  async #exchange(call: Call): Promise<Answer> {
+    const { signal, isIdempotent } = call;
+    try {
+      return await pRetry(() => this.#attempt(call), {
+        retries: isIdempotent ? RETRIES : 0,
+        minTimeout: FIRST_RETRY_MS,
+        randomize: true,
+        ...(signal !== undefined && { signal }),
+        shouldRetry: ({ error }) => error instanceof NoAnswerError,
+      });
+    } catch (error) {
+      // The signal may fire before, during and between attempts; it is always told as what it was.
+      throw signal?.aborted === true ? abortError(signal) : error;
+    }
   }
 
   async #attempt({ method, path, authorization, onBehalf, body, signal: caller }: Call): Promise<Answer> {
-    caller?.throwIfAborted();
     const timeout = AbortSignal.timeout(this.#timeoutMs);
     const signal = caller === undefined ? timeout : AbortSignal.any([caller, timeout]);
     try {
@@ -240,8 +244,7 @@ export class IndexClient {
       });
       return { status: response.status, type: response.headers.get('content-type') ?? '', text: await response.text() };
     } catch (cause) {
-      if (caller?.aborted === true) throw abortError(caller);
-      if (timeout.aborted) {
+      if (timeout.aborted && caller?.aborted !== true) {
         throw new ShoalError('timeout', `the index at ${this.#baseUrl} did not answer in ${this.#timeoutMs} ms`, {
           cause,
         });
@@ -288,9 +291,10 @@ class NoAnswerError extends ShoalError {
 
 /** fetch hides what happened ("fetch failed") behind one or two causes. */
 function rootMessage(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.cause !== undefined) return rootMessage(error.cause);
-  return error.message || (error as NodeJS.ErrnoException).code || error.name;
+  const { cause, message, code, name } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
+  if (cause !== undefined) return rootMessage(cause);
+  // Node leaves the message empty when it tried several addresses.
+  return message || code || name || String(error);
 }
 
 function problemError(body: unknown, { status }: Answer, baseUrl: string): ShoalError {
