@@ -1,0 +1,133 @@
+// `npm run bench:transfer [-- OPTION ...]`: what the README and docs/performance.md quote. Set-up, then an index and peers
+// as separate processes with passing data, then a report in Markdown on stdout; what it does meanwhile goes to stderr.
+
+import { access, constants, mkdir, mkdtemp, readdir, rm, statfs } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { root, setUp } from '../scripts/setup.mjs';
+import { BenchSwarms, freePort } from './bench-swarm.mjs';
+
+const USAGE = `npm run bench:transfer [-- OPTION ...]
+  --runs N       how often the large file is moved (default 3)
+  --mib N        its size in MiB (default 1024)
+  --big          also move one of four times that size, for the memory that it takes
+  --files N      files in the catalogue that is listed (default 100000)
+  --dir FOLDER   where the data goes while it runs (default data)`;
+
+const options = readOptions();
+if (process.platform !== 'linux') {
+  console.error('bench:transfer: CPU time and memory are read from /proc, which only Linux has');
+  process.exit(1);
+}
+setUp();
+
+const stopping = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.on(signal, () => stopping.abort(new Error('interrupted')));
+
+await mkdir(options.parent, { recursive: true });
+const folder = await mkdtemp(join(options.parent, 'bench-'));
+const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SHOAL_')));
+const swarms = new BenchSwarms({ folder, signal: stopping.signal });
+process.on('exit', () => swarms.killAll());
+process.exitCode = await main();
+
+async function main() {
+  try {
+    await requireSpace();
+    const { runTransferBench } = await import('../dist/load-tests/transfer/transfer-bench.js');
+    const report = await runTransferBench(
+      {
+        folder,
+        environment,
+        shoal: join(root, 'dist/peer/cli.js'),
+        findProgram,
+        freePort,
+        startSwarm: (peers) => swarms.start(peers),
+        say: (text) => console.error(`bench: ${text} ...`),
+        signal: stopping.signal,
+      },
+      options.bench,
+    );
+    await rm(folder, { recursive: true, force: true });
+    console.log(report);
+    return 0;
+  } catch (error) {
+    const isInterrupted = stopping.signal.aborted;
+    await swarms.stopAll();
+    await removeAllButLogs(isInterrupted);
+    console.error(`bench:transfer: ${isInterrupted ? 'interrupted' : error.stack}`);
+    if (!isInterrupted) console.error(`The logs of the programs are in ${folder}.`);
+    return isInterrupted ? 130 : 1;
+  }
+}
+
+/** Each round leaves a copy with both peers; beside them lie the file itself, and a copy of it. */
+async function requireSpace() {
+  const { runs, bytes, isBig } = options.bench;
+  const wanted = Math.max(2 * runs + 2, isBig ? 4 * 4 : 0) * bytes + 2 ** 30;
+  const { bavail, bsize } = await statfs(folder);
+  if (bavail * bsize >= wanted) return;
+  const gibibytes = (size) => (size / 2 ** 30).toFixed(1);
+  throw new Error(
+    `${options.parent} has ${gibibytes(bavail * bsize)} GiB free, and ${gibibytes(wanted)} are needed; ` +
+      'name another place with --dir, or a smaller file with --mib',
+  );
+}
+
+async function removeAllButLogs(isAll) {
+  for (const name of await readdir(folder)) {
+    if (isAll || !name.startsWith('logs')) await rm(join(folder, name), { recursive: true, force: true });
+  }
+  if (isAll) await rm(folder, { recursive: true, force: true });
+}
+
+/** Debian keeps nginx in a folder that is not in everybody's PATH. */
+async function findProgram(name) {
+  for (const place of [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']) {
+    if (place === '') continue;
+    const path = join(place, name);
+    try {
+      await access(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not here.
+    }
+  }
+  return undefined;
+}
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        runs: { type: 'string', default: '3' },
+        mib: { type: 'string', default: '1024' },
+        big: { type: 'boolean', default: false },
+        files: { type: 'string', default: '100000' },
+        dir: { type: 'string', default: join(root, 'data') },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+    if (values.help) {
+      console.log(USAGE);
+      process.exit(0);
+    }
+    const bench = {
+      runs: wholeNumber('--runs', values.runs, 99),
+      bytes: wholeNumber('--mib', values.mib, 2 ** 20) * 2 ** 20,
+      isBig: values.big,
+      files: wholeNumber('--files', values.files, 10_000_000),
+    };
+    return { bench, parent: values.dir };
+  } catch (error) {
+    console.error(`bench:transfer: ${error.message}\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+function wholeNumber(option, text, max) {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= 1 && value <= max) return value;
+  throw new Error(`${option} is '${text}', not a whole number from 1 to ${max}`);
+}

@@ -1,0 +1,170 @@
+import { formatFileSize, formatMiB, formatSpread, markdownTable, spreadOf } from './figures.js';
+import type { Round } from './round.js';
+import type { TransferBenchOptions, TransferFigures } from './transfer-bench.js';
+
+const NONE = '-';
+
+/** The figures as people read them: Markdown, with what was measured and how. */
+export function formatReport(figures: TransferFigures, options: TransferBenchOptions): string {
+  const size = formatFileSize(options.bytes);
+  const rounds = figures.rounds.length;
+  return [
+    `Machine: ${figures.machine}. Load before: ${figures.loadBefore.toFixed(2)}.`,
+    `Command: \`${commandOf(options)}\`.`,
+    ...figures.missing.map((program) => `Left out, because it is not installed: ${program}.`),
+    `Medians of ${rounds}, in brackets the lowest and the highest; 1 MB is 1,000,000 bytes.`,
+    '',
+    `### ${size} from one peer to another, on loopback`,
+    '',
+    transferTable(figures.rounds, options.bytes),
+    '',
+    `### Publishing ${size}, on the disk when it is over`,
+    '',
+    putTable(figures.rounds, options.bytes),
+    '',
+    '### Memory, at most since the process was started',
+    '',
+    memoryTable(figures, options),
+    '',
+    '### Starting a command',
+    '',
+    startUpTable(figures),
+    '',
+    `### A catalogue of ${options.files.toLocaleString('en')} files`,
+    '',
+    listingTable(figures),
+    '',
+    `The index checked and stored their signed records in ${figures.listing.fillSeconds.toFixed(1)} s ` +
+      `(${Math.round(options.files / figures.listing.fillSeconds)} a second); its memory was ` +
+      `${formatMiB(figures.listing.indexPeakBytes)} at most.`,
+    '',
+  ].join('\n');
+}
+
+function commandOf({ runs, bytes, isBig, files }: TransferBenchOptions): string {
+  const big = isBig ? ' --big' : '';
+  return `npm run bench:transfer -- --runs ${runs} --mib ${bytes / 2 ** 20} --files ${files}${big}`;
+}
+
+/** One way to move a file, in each of the rounds. */
+interface Way {
+  readonly title: string;
+  readonly seconds: readonly number[];
+  readonly sender?: readonly number[];
+  readonly receiver?: readonly number[];
+  readonly command?: readonly number[];
+}
+
+function transferTable(rounds: readonly Round[], bytes: number): string {
+  const downloads = rounds.flatMap(({ download }) => (download === undefined ? [] : [download]));
+  const ours = rounds.map(({ get }) => get);
+  const theirs: Way = {
+    title: 'nginx (sendfile) to `curl -o`',
+    seconds: downloads.map(({ seconds }) => seconds),
+    sender: downloads.map(({ cpuSeconds }) => cpuSeconds.sender),
+    receiver: downloads.map(({ cpuSeconds }) => cpuSeconds.receiver),
+  };
+  const ways: Way[] = [
+    ...(downloads.length === 0 ? [] : [theirs]),
+    {
+      title: '`shoal get`, until the receiving peer has verified and stored all of it',
+      seconds: ours.map(({ stored }) => stored.seconds),
+      sender: ours.map(({ stored }) => stored.cpuSeconds.sender),
+      receiver: ours.map(({ stored }) => stored.cpuSeconds.receiver),
+    },
+    {
+      title: '`shoal get --to FILE`, until FILE is there as well and the command over',
+      seconds: ours.map(({ delivered }) => delivered.seconds),
+      sender: ours.map(({ delivered }) => delivered.cpuSeconds.sender),
+      receiver: ours.map(({ delivered }) => delivered.cpuSeconds.receiver),
+      command: ours.map(({ command }) => command.cpuSeconds),
+    },
+  ];
+  const head = ['', 's', 'MB/s', 'of nginx', 'CPU s sender', 'CPU s receiver', 'CPU s command'];
+  return markdownTable([head, ...ways.map((way) => wayRow(way, theirs, bytes))]);
+}
+
+function putTable(rounds: readonly Round[], bytes: number): string {
+  const copies = rounds.flatMap(({ dd }) => (dd === undefined ? [] : [dd]));
+  const puts = rounds.map(({ put }) => put);
+  const theirs: Way = {
+    title: '`dd conv=fdatasync`',
+    seconds: copies.map(({ seconds }) => seconds),
+    command: copies.map(({ cpuSeconds }) => cpuSeconds),
+  };
+  const ours: Way = {
+    title: '`shoal put`',
+    seconds: puts.map(({ command }) => command.seconds),
+    sender: puts.map(({ daemonCpuSeconds }) => daemonCpuSeconds),
+    command: puts.map(({ command }) => command.cpuSeconds),
+  };
+  const head = ['', 's', 'MB/s', 'of dd', 'CPU s peer', 'CPU s command'];
+  const rows = [theirs, ours].map((way) => wayRow(way, theirs, bytes));
+  // There is no receiver.
+  return markdownTable([head, ...rows.map((row) => row.filter((_, column) => column !== 5))]);
+}
+
+function wayRow(way: Way, reference: Way, bytes: number): string[] {
+  const ratios = reference.seconds.map((seconds, round) => seconds / (way.seconds[round] ?? Number.NaN));
+  return [
+    way.title,
+    formatSpread(spreadOf(way.seconds), 2),
+    formatSpread(spreadOf(way.seconds.map((seconds) => bytes / 1e6 / seconds)), 0),
+    ratios.length === 0 ? NONE : formatSpread(spreadOf(ratios), 2),
+    ...[way.sender, way.receiver, way.command].map((cpu) =>
+      cpu === undefined ? NONE : formatSpread(spreadOf(cpu), 2),
+    ),
+  ];
+}
+
+function memoryTable({ single, rounds }: TransferFigures, { bytes }: TransferBenchOptions): string {
+  const row = (title: string, { peakBytes, put, get }: Round) => [
+    title,
+    ...[peakBytes.sender, peakBytes.receiver, peakBytes.index, put.command.peakBytes, get.command.peakBytes].map(
+      formatMiB,
+    ),
+  ];
+  const first = rounds[0];
+  const last = rounds.at(-1);
+  const ofSize = (wanted: (size: number) => boolean) =>
+    single.filter((entry) => wanted(entry.bytes)).map((entry) => row(formatFileSize(entry.bytes), entry.round));
+  const download = last?.download?.peakBytes;
+  return markdownTable([
+    ['file', 'sender', 'receiver', 'index', '`shoal put`', '`shoal get`'],
+    ...ofSize((size) => size < bytes),
+    ...(first === undefined ? [] : [row(formatFileSize(bytes), first)]),
+    ...(last === undefined || last === first ? [] : [row(`after ${rounds.length} of ${formatFileSize(bytes)}`, last)]),
+    ...ofSize((size) => size >= bytes),
+    ...(download === undefined
+      ? []
+      : [['nginx, `curl`', formatMiB(download.sender), formatMiB(download.receiver), NONE, NONE, NONE]]),
+  ]);
+}
+
+function startUpTable({ startUp }: TransferFigures): string {
+  return markdownTable([
+    ['', 'ms', 'CPU ms', 'memory'],
+    ...startUp.map(({ command, seconds, cpuSeconds, peakBytes }) => [
+      `\`${command}\``,
+      formatSpread(inMs(seconds), 0),
+      formatSpread(inMs(cpuSeconds), 0),
+      formatMiB(peakBytes),
+    ]),
+  ]);
+}
+
+function listingTable({ listing }: TransferFigures): string {
+  return markdownTable([
+    ['', 'files', 'ms, the command', 'ms, the answer of the index'],
+    ...listing.figures.map(({ command, files, commandSeconds, answerSeconds }) => [
+      `\`shoal ${command}\``,
+      String(files),
+      formatSpread(inMs(commandSeconds), 0),
+      formatSpread(inMs(answerSeconds), 1),
+    ]),
+  ]);
+}
+
+function inMs({ median, min, max }: { readonly median: number; readonly min: number; readonly max: number }) {
+  return { median: median * 1000, min: min * 1000, max: max * 1000 };
+}

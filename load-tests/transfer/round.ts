@@ -1,0 +1,84 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BenchEnvironment, BenchSwarm } from './environment.js';
+import type { MeasuredCommand } from './measured-command.js';
+import type { Nginx } from './nginx.js';
+import { usageOf } from './process-usage.js';
+import { copyDurably, type Download, download } from './reference-copies.js';
+import { fetchFile, type Get, type Put, publish } from './shoal-transfer.js';
+import { makeRandomFile } from './work-file.js';
+
+/*
+ * One round, with a file that nobody has seen before:
+ *
+ *   make it -> `put` beside dd with fdatasync -> `get` beside nginx and curl
+ *
+ * Which of two comes first changes from round to round: the speed of a machine drifts.
+ */
+
+/** Memory of the programs, at most, since they were started. */
+interface Peaks {
+  readonly index: number;
+  readonly sender: number;
+  readonly receiver: number;
+}
+
+/** What one round found. `dd` and `download` are undefined where they were left out. */
+export interface Round {
+  readonly put: Put;
+  readonly get: Get;
+  readonly dd: MeasuredCommand | undefined;
+  readonly download: Download | undefined;
+  readonly peakBytes: Peaks;
+}
+
+/** What a round needs. Without `beside` there is nothing but our own put and get; without its nginx no download. */
+export interface RoundDeps {
+  readonly bench: BenchEnvironment;
+  readonly swarm: BenchSwarm;
+  readonly beside?: { readonly nginx: Nginx | undefined };
+}
+
+/** Folder in which the file of a round lies. */
+export function servedFolder(bench: Pick<BenchEnvironment, 'folder'>): string {
+  return join(bench.folder, 'served');
+}
+
+/** Runs one round and leaves nothing behind but what the peers keep. */
+export async function runRound(
+  { bench, swarm, beside }: RoundDeps,
+  { number, bytes }: { readonly number: number; readonly bytes: number },
+): Promise<Round> {
+  const [sender, receiver] = swarm.peers;
+  if (sender === undefined || receiver === undefined) throw new RangeError('a transfer needs two peers');
+  const source = join(servedFolder(bench), `file-${number}.bin`);
+  try {
+    await makeRandomFile(source, bytes, bench.signal);
+    const [put, dd] = await inTurn(
+      number,
+      () => publish(bench, sender, source),
+      beside === undefined ? skip : () => copyDurably(bench, source),
+    );
+    const nginx = beside?.nginx;
+    const [get, curl] = await inTurn(
+      number,
+      () => fetchFile(bench, { sender, receiver }, source),
+      nginx === undefined ? skip : () => download(bench, nginx, source),
+    );
+    const peak = ({ pid }: { readonly pid: number }) => usageOf(pid).peakBytes;
+    const peakBytes = { index: peak(swarm.index), sender: peak(sender), receiver: peak(receiver) };
+    return { put, get, dd, download: curl, peakBytes };
+  } finally {
+    await rm(source, { force: true });
+  }
+}
+
+function skip(): Promise<undefined> {
+  return Promise.resolve(undefined);
+}
+
+async function inTurn<A, B>(round: number, ours: () => Promise<A>, theirs: () => Promise<B>): Promise<[A, B]> {
+  if (round % 2 === 1) return [await ours(), await theirs()];
+  const second = await theirs();
+  return [await ours(), second];
+}

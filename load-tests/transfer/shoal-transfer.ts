@@ -1,0 +1,66 @@
+import { basename } from 'node:path';
+import { type BenchEnvironment, type BenchPeer, runShoal } from './environment.js';
+import type { MeasuredCommand } from './measured-command.js';
+import { type ProcessUsage, usageOf } from './process-usage.js';
+import { settle, withCopy } from './work-file.js';
+
+/** A `shoal put`. */
+export interface Put {
+  readonly command: MeasuredCommand;
+  readonly daemonCpuSeconds: number;
+}
+
+/** CPU time of the two sides of a transfer, in seconds. */
+export interface TwoSides {
+  readonly sender: number;
+  readonly receiver: number;
+}
+
+/** A `shoal get`. */
+export interface Get {
+  /** Until the receiving peer had verified and stored all of it. CPU time is that of the two daemons. */
+  readonly stored: { readonly seconds: number; readonly cpuSeconds: TwoSides };
+  /** Until the command was over and FILE there. */
+  readonly delivered: { readonly seconds: number; readonly cpuSeconds: TwoSides };
+  readonly command: MeasuredCommand;
+}
+
+/** Publishes a file through a peer, under its base name. */
+export async function publish(bench: BenchEnvironment, peer: BenchPeer, source: string): Promise<Put> {
+  await settle(bench);
+  const before = usageOf(peer.pid);
+  const command = await runShoal(bench, peer, ['put', source, '--quiet']);
+  return { command, daemonCpuSeconds: cpuSince(before, peer) };
+}
+
+/** Has `receiver` get what `sender` published of `source`, into a file that is compared with it and removed. */
+export async function fetchFile(
+  bench: BenchEnvironment,
+  { sender, receiver }: { readonly sender: BenchPeer; readonly receiver: BenchPeer },
+  source: string,
+): Promise<Get> {
+  return await withCopy(bench, source, async (target) => {
+    const before = { sender: usageOf(sender.pid), receiver: usageOf(receiver.pid) };
+    const sides = () => ({
+      sender: cpuSince(before.sender, sender),
+      receiver: cpuSince(before.receiver, receiver),
+    });
+    const beganMs = performance.now();
+    let stored: Get['stored'] | undefined;
+    const args = ['get', basename(source), '--to', target, '--quiet', '--progress', 'json'];
+    const command = await runShoal(bench, receiver, args, (line) => {
+      if (isWriting(line)) stored ??= { seconds: (performance.now() - beganMs) / 1000, cpuSeconds: sides() };
+    });
+    if (stored === undefined) throw new Error('`shoal get` did not say when it had all of the file');
+    return { stored, delivered: { seconds: command.seconds, cpuSeconds: sides() }, command };
+  });
+}
+
+/** The peer begins to write to FILE when it has verified and stored all of it. */
+function isWriting(line: string): boolean {
+  return line.startsWith('{') && line.includes('"phase":"writing"');
+}
+
+function cpuSince(before: ProcessUsage, { pid }: { readonly pid: number }): number {
+  return usageOf(pid).cpuSeconds - before.cpuSeconds;
+}

@@ -1,0 +1,116 @@
+import { mkdir } from 'node:fs/promises';
+import { loadavg } from 'node:os';
+import { type BenchEnvironment, withSwarm } from './environment.js';
+import { formatFileSize } from './figures.js';
+import { type ListingFigures, measureListing } from './listing.js';
+import { describeMachine } from './machine.js';
+import { startNginx } from './nginx.js';
+import { formatReport } from './report.js';
+import { type Round, runRound, servedFolder } from './round.js';
+import { measureStartUp, type StartUpFigure } from './start-up.js';
+
+/*
+ * The bench of transfers, each part in a swarm of its own, so that no figure depends on what ran before:
+ *
+ *   a small file, and how long commands take to start -> rounds with the large file -> (a very large file) -> a full catalogue
+ */
+
+const SMALL_BYTES = 64 * 2 ** 20;
+const BIG_FACTOR = 4;
+
+/** What to measure. */
+export interface TransferBenchOptions {
+  /** How often the large file is moved; the figures are medians of so many. */
+  readonly runs: number;
+  /** Size of the large file. */
+  readonly bytes: number;
+  /** Whether a file of four times that size is moved too. */
+  readonly isBig: boolean;
+  /** Files in the full catalogue. */
+  readonly files: number;
+}
+
+/** All that was found. */
+export interface TransferFigures {
+  readonly machine: string;
+  /** Processes that wanted to run before we began, on average over a minute. */
+  readonly loadBefore: number;
+  /** What could not be measured, and what to install for it. */
+  readonly missing: readonly string[];
+  readonly startUp: readonly StartUpFigure[];
+  /** What the rounds with one file each found, by its size. */
+  readonly single: readonly { readonly bytes: number; readonly round: Round }[];
+  readonly rounds: readonly Round[];
+  readonly listing: ListingFigures;
+}
+
+/** Measures, and returns a report in Markdown. Rejects when anything fails: then there are no figures. */
+export async function runTransferBench(bench: BenchEnvironment, options: TransferBenchOptions): Promise<string> {
+  const loadBefore = loadavg()[0] ?? 0;
+  await mkdir(servedFolder(bench));
+  const machine = await describeMachine(bench.folder);
+  const small = await measureSmall(bench);
+  const { rounds, missing } = await measureRounds(bench, options);
+  const big = options.isBig ? [await measureBig(bench, options.bytes * BIG_FACTOR)] : [];
+  bench.say(`a catalogue of ${options.files} files`);
+  const listing = await measureListing(bench, options.files);
+  const figures: TransferFigures = {
+    machine,
+    loadBefore,
+    missing,
+    startUp: small.startUp,
+    single: [small, ...big],
+    rounds,
+    listing,
+  };
+  return formatReport(figures, options);
+}
+
+async function measureSmall(bench: BenchEnvironment) {
+  bench.say(`${formatFileSize(SMALL_BYTES)}, and starting commands`);
+  return await withSwarm(bench, 2, async (swarm) => {
+    const round = await runRound({ bench, swarm }, { number: 1, bytes: SMALL_BYTES });
+    const startUp = swarm.peers[0] === undefined ? [] : await measureStartUp(bench, swarm.peers[0]);
+    return { bytes: SMALL_BYTES, round, startUp };
+  });
+}
+
+async function measureBig(bench: BenchEnvironment, bytes: number) {
+  bench.say(formatFileSize(bytes));
+  return await withSwarm(bench, 2, async (swarm) => {
+    const round = await runRound({ bench, swarm }, { number: 1, bytes });
+    return { bytes, round };
+  });
+}
+
+async function measureRounds(bench: BenchEnvironment, { runs, bytes }: TransferBenchOptions) {
+  const { nginx, missing } = await nginxIfThere(bench);
+  try {
+    const rounds = await withSwarm(bench, 2, async (swarm) => {
+      const found: Round[] = [];
+      for (let number = 1; number <= runs; number += 1) {
+        bench.say(`${formatFileSize(bytes)}, round ${number} of ${runs}`);
+        found.push(await runRound({ bench, swarm, beside: { nginx } }, { number, bytes }));
+      }
+      return found;
+    });
+    return { rounds, missing };
+  } finally {
+    await nginx?.stop();
+  }
+}
+
+async function nginxIfThere(bench: BenchEnvironment) {
+  const program = await bench.findProgram('nginx');
+  const curl = await bench.findProgram('curl');
+  const missing = [
+    ...(program === undefined ? ['nginx (Debian: `apt-get install nginx-light`)'] : []),
+    ...(curl === undefined ? ['curl (Debian: `apt-get install curl`)'] : []),
+  ];
+  if (program === undefined || curl === undefined) {
+    bench.say(`not installed, so nothing is compared with it: ${missing.join(', ')}`);
+    return { nginx: undefined, missing };
+  }
+  const options = { program, port: await bench.freePort(), served: servedFolder(bench), signal: bench.signal };
+  return { nginx: await startNginx(bench, options), missing };
+}

@@ -1,0 +1,46 @@
+import { randomFillSync } from 'node:crypto';
+import { open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BenchEnvironment } from './environment.js';
+import { runMeasured } from './measured-command.js';
+
+const PIECE_BYTES = 8 * 1024 * 1024;
+
+/** Makes a file of random bytes, so that no two are alike and none can be compressed. */
+export async function makeRandomFile(path: string, bytes: number, signal: AbortSignal): Promise<void> {
+  const file = await open(path, 'wx');
+  try {
+    const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, bytes));
+    for (let written = 0; written < bytes; written += piece.length) {
+      signal.throwIfAborted();
+      await file.writeFile(randomFillSync(piece).subarray(0, bytes - written));
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Gives `work` a path to make a copy of `source` at, and removes the copy afterwards. Rejects when it is not the same
+ * bytes.
+ */
+export async function withCopy<T>(
+  bench: BenchEnvironment,
+  source: string,
+  work: (target: string) => Promise<T>,
+): Promise<T> {
+  const target = join(bench.folder, 'copy.bin');
+  await settle(bench);
+  try {
+    const result = await work(target);
+    await runMeasured(['cmp', source, target], bench);
+    return result;
+  } finally {
+    await rm(target, { force: true });
+  }
+}
+
+/** Brings what was written so far to the disk, so that the next step does not pay for it. */
+export async function settle(bench: BenchEnvironment): Promise<void> {
+  await runMeasured(['sync', '--file-system', bench.folder], bench);
+}
