@@ -1,0 +1,185 @@
+import type { FileRow } from '../catalog.js';
+import type { EmbeddedDatabase, SqlValue } from './embedded-database.js';
+import { audienceOf, facetsByAge, facetsByPlace, idFacet, keyOf, placeOf } from './index-keys.js';
+import { currentOf, type HistoryChange, type NameHistory } from './name-history.js';
+
+/** A row of the table `versions`. */
+export interface StoredVersion {
+  readonly row: number;
+  readonly id: string;
+  readonly owner_id: string;
+  readonly owner: string;
+  readonly name: string;
+  readonly version: number;
+  readonly size: number;
+  readonly sha256: string;
+  readonly chunk_size: number;
+  readonly chunks: number;
+  readonly tags: string;
+  readonly visibility: FileRow['visibility'];
+  readonly readers: string;
+  readonly replicas: number;
+  readonly published_at: number;
+  readonly record: string;
+}
+
+interface StoredMark {
+  readonly version: number;
+  readonly only: number;
+  readonly removed_at: number;
+  readonly record: string | null;
+}
+
+/** One key of the table `entries` and the place under it. */
+interface Entry {
+  readonly key: string;
+  readonly pos: string | number;
+}
+
+const INSERT_VERSION = `INSERT INTO versions (id, owner_id, owner, name, version, size, sha256, chunk_size, chunks, tags,
+  visibility, readers, replicas, published_at, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+const UPDATE_VERSION = `UPDATE versions SET id = ?, owner_id = ?, owner = ?, name = ?, version = ?, size = ?, sha256 = ?,
+  chunk_size = ?, chunks = ?, tags = ?, visibility = ?, readers = ?, replicas = ?, published_at = ?, record = ? WHERE row = ?`;
+
+/** A version as the catalog tells it. */
+export function fileOf(stored: StoredVersion): FileRow {
+  const { id, owner, name, version, size, sha256, chunks, visibility, replicas, record } = stored;
+  return {
+    ...{ id, ownerId: stored.owner_id, owner, name, version, size, sha256, chunkSize: stored.chunk_size, chunks },
+    tags: JSON.parse(stored.tags) as FileRow['tags'],
+    visibility,
+    readers: JSON.parse(stored.readers) as FileRow['readers'],
+    ...{ replicas, publishedAt: stored.published_at, record },
+  };
+}
+
+/** Reads and writes histories of names, and keeps the index entries in step with them. */
+export class EmbeddedHistories {
+  readonly #database: EmbeddedDatabase;
+
+  constructor(database: EmbeddedDatabase) {
+    this.#database = database;
+  }
+
+  /** All that is known of a name. */
+  load(ownerId: string, name: string): NameHistory {
+    const marks = this.#database.all<StoredMark>(
+      'SELECT * FROM gone_marks WHERE owner_id = ? AND name = ?',
+      ownerId,
+      name,
+    );
+    return {
+      versions: this.#stored(ownerId, name).map(fileOf),
+      gone: marks.map(({ version, only, removed_at, record }) => ({
+        version,
+        only: only !== 0,
+        removedAt: removed_at,
+        record,
+      })),
+    };
+  }
+
+  /** The current version of a name. */
+  current(ownerId: string, name: string): FileRow | undefined {
+    const sql = 'SELECT * FROM versions WHERE owner_id = ? AND name = ? ORDER BY version DESC LIMIT 1';
+    const stored = this.#database.get<StoredVersion>(sql, ownerId, name);
+    return stored && fileOf(stored);
+  }
+
+  /** Replaces the history of a name. Within a transaction of the caller's. */
+  save(ownerId: string, name: string, { history, removed }: HistoryChange): void {
+    const before = new Map(this.#stored(ownerId, name).map((stored) => [stored.version, stored]));
+    const wasCurrent = Math.max(0, ...before.keys());
+    const current = currentOf(history);
+    for (const row of history.versions) {
+      const stored = before.get(row.version);
+      before.delete(row.version);
+      const old = stored === undefined ? [] : entriesOf(fileOf(stored), row.version === wasCurrent);
+      this.#replaceEntries(this.#put(row, stored), old, entriesOf(row, row === current));
+    }
+    for (const stored of before.values()) {
+      this.#replaceEntries(stored.row, entriesOf(fileOf(stored), stored.version === wasCurrent), []);
+      this.#database.run('DELETE FROM versions WHERE row = ?', stored.row);
+    }
+    this.#saveGone(ownerId, name, { history, removed });
+    this.#count(Number(current !== undefined) - Number(wasCurrent > 0));
+  }
+
+  /** Remembers that a version with this id is gone. */
+  rememberGone(id: string, removedAt: number): void {
+    const sql =
+      'INSERT INTO gone_ids (id, removed_at) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET removed_at = max(removed_at, ?2)';
+    this.#database.run(sql, id, removedAt);
+  }
+
+  #stored(ownerId: string, name: string): readonly StoredVersion[] {
+    const sql = 'SELECT * FROM versions WHERE owner_id = ? AND name = ? ORDER BY version';
+    return this.#database.all<StoredVersion>(sql, ownerId, name);
+  }
+
+  #put(row: FileRow, stored: StoredVersion | undefined): number {
+    const values = valuesOf(row);
+    if (stored === undefined) {
+      this.#database.run(INSERT_VERSION, ...values);
+      return this.#database.get<{ row: number }>('SELECT last_insert_rowid() AS row')?.row ?? 0;
+    }
+    if (!isSame(fileOf(stored), row)) this.#database.run(UPDATE_VERSION, ...values, stored.row);
+    return stored.row;
+  }
+
+  #replaceEntries(row: number, before: readonly Entry[], after: readonly Entry[]): void {
+    const nameOf = ({ key, pos }: Entry): string => `${pos}\n${key}`;
+    const old = new Map(before.map((entry) => [nameOf(entry), entry]));
+    for (const entry of after) {
+      if (old.delete(nameOf(entry))) continue;
+      this.#database.run('INSERT INTO entries (key, pos, row) VALUES (?, ?, ?)', entry.key, entry.pos, row);
+    }
+    for (const { key, pos } of old.values()) {
+      this.#database.run('DELETE FROM entries WHERE key = ? AND pos = ? AND row = ?', key, pos, row);
+    }
+  }
+
+  #saveGone(ownerId: string, name: string, { history, removed }: HistoryChange): void {
+    this.#database.run('DELETE FROM gone_marks WHERE owner_id = ? AND name = ?', ownerId, name);
+    for (const { version, only, removedAt, record } of history.gone) {
+      const sql =
+        'INSERT INTO gone_marks (owner_id, name, version, only, removed_at, record) VALUES (?, ?, ?, ?, ?, ?)';
+      this.#database.run(sql, ownerId, name, version, Number(only), removedAt, record);
+    }
+    const removedAt = Math.max(0, ...history.gone.map((mark) => mark.removedAt));
+    for (const { id } of removed) this.rememberGone(id, removedAt);
+  }
+
+  #count(added: number): void {
+    if (added !== 0) this.#database.run("UPDATE counters SET value = value + ? WHERE name = 'files'", added);
+  }
+}
+
+function entriesOf(row: FileRow, isCurrent: boolean): readonly Entry[] {
+  const age = -row.publishedAt;
+  const byAge = [idFacet(row.id), ...(isCurrent ? facetsByAge(row) : [])].map((facet) => ({ facet, pos: age }));
+  const place = placeOf(row);
+  const byPlace = isCurrent ? facetsByPlace(row).map((facet) => ({ facet, pos: place })) : [];
+  return audienceOf(row).flatMap((audience) =>
+    [...byAge, ...byPlace].map(({ facet, pos }) => ({ key: keyOf(audience, facet), pos })),
+  );
+}
+
+function valuesOf(row: FileRow): readonly SqlValue[] {
+  const { id, ownerId, owner, name, version, size, sha256, chunkSize, chunks, visibility, replicas, publishedAt } = row;
+  const contents = [id, ownerId, owner, name, version, size, sha256, chunkSize, chunks];
+  return [
+    ...contents,
+    JSON.stringify(row.tags),
+    visibility,
+    JSON.stringify(row.readers),
+    replicas,
+    publishedAt,
+    row.record,
+  ];
+}
+
+function isSame(a: FileRow, b: FileRow): boolean {
+  const others = valuesOf(b);
+  return valuesOf(a).every((value, index) => value === others[index]);
+}

@@ -1,0 +1,130 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { ShoalError } from '../../common/errors.js';
+import type { HoldingCatalog, HoldingRow } from '../catalog.js';
+import type { EmbeddedDatabase } from './embedded-database.js';
+import { type Arc, type Candidate, sampleHolders, spotOf } from './holder-sample.js';
+import { checkLimit } from './index-keys.js';
+import { pageOf, positionOf } from './queries.js';
+
+interface StoredHolding {
+  readonly file: ArrayBuffer;
+  readonly partial: number;
+  readonly spot: number;
+}
+
+/** Holdings that are looked through before others have their turn. */
+const SLICE = 2000;
+
+const HOLD = `INSERT INTO holdings (file, partial, spot, peer, mark) VALUES (?1, ?2, ?3, ?4, ?5)
+  ON CONFLICT DO UPDATE SET mark = ?5`;
+const UNHOLD = 'DELETE FROM holdings WHERE file = ? AND partial = ? AND spot = ? AND peer = ?';
+const LIVE = "p.state <> 'withdrawn' AND p.lease_until > ?";
+const HOLDERS = `SELECT p.name, p.address FROM holdings h JOIN peers p ON p.num = h.peer
+  WHERE h.file = ? AND h.partial = ? AND h.spot >= ? AND h.spot < ? AND ${LIVE} AND p.name <> ? ORDER BY h.spot LIMIT ?`;
+const COPIES = `SELECT count(*) AS n FROM holdings h JOIN peers p ON p.num = h.peer WHERE h.file = ? AND h.partial = 0 AND ${LIVE}`;
+
+/** Who holds what, in the embedded store: soft state, not synced to the disk. */
+export function embeddedHoldings(database: EmbeddedDatabase): HoldingCatalog {
+  return {
+    async hold(peer, holdings) {
+      const { num, mark } = knownPeer(database, peer);
+      database.transaction(() => {
+        for (const { id, complete } of holdings) {
+          const [file, spot] = [Buffer.from(id, 'hex'), spotOf(id, peer)];
+          database.run(UNHOLD, file, Number(complete), spot, num);
+          database.run(HOLD, file, Number(!complete), spot, num, mark);
+        }
+      });
+    },
+    async release(peer, ids) {
+      const num = peerNumber(database, peer);
+      if (num === undefined) return;
+      database.transaction(() => {
+        for (const id of ids) {
+          for (const partial of [0, 1]) database.run(UNHOLD, Buffer.from(id, 'hex'), partial, spotOf(id, peer), num);
+        }
+      });
+    },
+    async beginFull(peer) {
+      const { num } = knownPeer(database, peer);
+      const mark = nextMark(database);
+      database.run('UPDATE peers SET mark = ? WHERE num = ?', mark, num);
+      return String(mark);
+    },
+    async endFull(peer, mark) {
+      const num = peerNumber(database, peer);
+      if (num !== undefined) await forgetHoldings(database, num, markOf(mark));
+    },
+    async holders(id, { now, limit, random, exceptPeer = '' }) {
+      const read = async ({ complete, from, to }: Arc, wanted: number): Promise<readonly Candidate[]> => {
+        const place = [Buffer.from(id, 'hex'), Number(!complete), from, to] as const;
+        const rows = database.all<{ name: string; address: string }>(HOLDERS, ...place, now, exceptPeer, wanted);
+        return rows.map(({ name, address }) => ({ peer: name, address, complete }));
+      };
+      return sampleHolders(read, { limit, random });
+    },
+    async countCopies(id, now) {
+      return database.get<{ n: number }>(COPIES, Buffer.from(id, 'hex'), now)?.n ?? 0;
+    },
+    async holdingsOf(peer, request) {
+      const queryName = `holdings ${peer}`;
+      const [after = ''] = positionOf(request, queryName) ?? [];
+      const limit = checkLimit(request.limit);
+      const num = peerNumber(database, peer) ?? 0;
+      const found = holdingsAfter(database, num, { after: Buffer.from(String(after), 'hex'), limit: limit + 1 });
+      const rowOf = (stored: StoredHolding): HoldingRow => ({ id: idOf(stored), peer, complete: stored.partial === 0 });
+      return pageOf(found, { limit, queryName, rowOf, positionOf: (stored) => [idOf(stored)] });
+    },
+  };
+}
+
+/** A number greater than all that came before: tells newer holdings of a peer from older ones, whatever the clocks say. */
+export function nextMark(database: EmbeddedDatabase): number {
+  const sql = "UPDATE counters SET value = value + 1 WHERE name = 'mark' RETURNING value";
+  return database.get<{ value: number }>(sql)?.value ?? 0;
+}
+
+/** Forgets the holdings of a peer that were set before a mark, in slices. */
+export async function forgetHoldings(database: EmbeddedDatabase, num: number, mark: number): Promise<void> {
+  let after = Buffer.alloc(0);
+  for (;;) {
+    const slice = holdingsAfter(database, num, { after, limit: SLICE });
+    database.transaction(() => {
+      for (const { file, partial, spot } of slice) {
+        database.run(`${UNHOLD} AND mark < ?`, Buffer.from(file), partial, spot, num, mark);
+      }
+    });
+    const last = slice.at(-1);
+    if (last === undefined || slice.length < SLICE) return;
+    after = Buffer.from(last.file);
+    await nextTurn();
+  }
+}
+
+function holdingsAfter(
+  database: EmbeddedDatabase,
+  num: number,
+  { after, limit }: { readonly after: Buffer; readonly limit: number },
+): readonly StoredHolding[] {
+  const sql = 'SELECT file, partial, spot FROM holdings WHERE peer = ? AND file > ? ORDER BY file LIMIT ?';
+  return database.all<StoredHolding>(sql, num, after, limit);
+}
+
+function knownPeer(database: EmbeddedDatabase, name: string): { readonly num: number; readonly mark: number } {
+  const peer = database.get<{ num: number; mark: number }>('SELECT num, mark FROM peers WHERE name = ?', name);
+  if (peer === undefined) throw new ShoalError('not_found', `there is no peer '${name}'`);
+  return peer;
+}
+
+function peerNumber(database: EmbeddedDatabase, name: string): number | undefined {
+  return database.get<{ num: number }>('SELECT num FROM peers WHERE name = ?', name)?.num;
+}
+
+function idOf({ file }: StoredHolding): string {
+  return Buffer.from(file).toString('hex');
+}
+
+function markOf(mark: string): number {
+  if (/^[1-9][0-9]{0,15}$/.test(mark)) return Number(mark);
+  throw new ShoalError('invalid', `'${mark}' is not a mark that this index gave`);
+}

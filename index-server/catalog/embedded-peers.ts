@@ -1,0 +1,110 @@
+import type { OrderRow, PeerCatalog, PeerRow } from '../catalog.js';
+import type { EmbeddedDatabase } from './embedded-database.js';
+import { forgetHoldings, nextMark } from './embedded-holdings.js';
+
+interface StoredPeer {
+  readonly num: number;
+  readonly name: string;
+  readonly address: string;
+  readonly version: string;
+  readonly incarnation: string;
+  readonly state: PeerRow['state'];
+  readonly lease_until: number;
+  readonly files: number;
+  readonly bytes_used: number;
+  readonly bytes_free: number;
+}
+
+interface StoredOrder {
+  readonly peer: string;
+  readonly kind: OrderRow['kind'];
+  readonly id: string;
+  readonly created_at: number;
+}
+
+const PUT = `INSERT INTO peers (name, address, version, incarnation, state, lease_until, files, bytes_used, bytes_free, mark)
+  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+  ON CONFLICT (name) DO UPDATE SET address = ?2, version = ?3, incarnation = ?4, state = ?5, lease_until = ?6,
+  files = ?7, bytes_used = ?8, bytes_free = ?9`;
+const BEAT = `UPDATE peers SET state = ?, lease_until = ?, files = ?, bytes_used = ?, bytes_free = ?
+  WHERE name = ? AND incarnation = ? AND state <> 'withdrawn'`;
+
+/** Peers and orders in the embedded store: soft state, not synced to the disk. */
+export function embeddedPeers(database: EmbeddedDatabase): PeerCatalog {
+  const stored = (name: string) => database.get<StoredPeer>('SELECT * FROM peers WHERE name = ?', name);
+  const peerNamed = (name: string): PeerRow | undefined => {
+    const found = stored(name);
+    return found && peerOf(found);
+  };
+  return {
+    async putPeer({ name, address, version, incarnation, state, leaseUntil, files, bytesUsed, bytesFree }) {
+      database.transaction(() => {
+        const load = [leaseUntil, files, bytesUsed, bytesFree];
+        database.run(PUT, name, address, version, incarnation, state, ...load, nextMark(database));
+      });
+    },
+    async heartbeat({ name, incarnation, state, leaseUntil, files, bytesUsed, bytesFree }) {
+      const changed = database.run(BEAT, state, leaseUntil, files, bytesUsed, bytesFree, name, incarnation);
+      return changed === 0 ? undefined : peerNamed(name);
+    },
+    async peer(name) {
+      return peerNamed(name);
+    },
+    async peerByAddress(address, now) {
+      const sql =
+        "SELECT * FROM peers WHERE address = ? AND lease_until > ? AND state <> 'withdrawn' ORDER BY lease_until DESC";
+      const found = database.get<StoredPeer>(sql, address, now);
+      return found && peerOf(found);
+    },
+    async peers(goneBefore) {
+      const sql = 'SELECT * FROM peers WHERE lease_until >= ? ORDER BY name';
+      return database.all<StoredPeer>(sql, goneBefore).map(peerOf);
+    },
+    async withdrawPeer(name, incarnation) {
+      database.run("UPDATE peers SET state = 'withdrawn' WHERE name = ? AND incarnation = ?", name, incarnation);
+    },
+    async forgetPeers(before) {
+      const gone = database.all<StoredPeer>('SELECT * FROM peers WHERE lease_until < ? ORDER BY name', before);
+      const forgotten: string[] = [];
+      for (const { num, name } of gone) if (await forget(database, { num, name, before })) forgotten.push(name);
+      return forgotten;
+    },
+    async addOrders(orders) {
+      const sql = 'INSERT INTO orders (peer, kind, id, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING';
+      database.transaction(() => {
+        for (const { peer, kind, id, createdAt } of orders) database.run(sql, peer, kind, id, createdAt);
+      });
+    },
+    async ordersFor(peer, limit) {
+      const sql = 'SELECT * FROM orders WHERE peer = ? ORDER BY created_at LIMIT ?';
+      const orders = database.all<StoredOrder>(sql, peer, limit);
+      return orders.map(({ kind, id, created_at }) => ({ peer, kind, id, createdAt: created_at }));
+    },
+    async deleteOrders(peer, kind, ids) {
+      const sql = 'DELETE FROM orders WHERE peer = ? AND kind = ? AND id = ?';
+      database.transaction(() => {
+        for (const id of ids) database.run(sql, peer, kind, id);
+      });
+    },
+  };
+}
+
+/** Holdings first and the peer last, so that what a crash leaves is found again. False when it has come back meanwhile. */
+async function forget(
+  database: EmbeddedDatabase,
+  { num, name, before }: { readonly num: number; readonly name: string; readonly before: number },
+): Promise<boolean> {
+  await forgetHoldings(database, num, nextMark(database));
+  return database.transaction(() => {
+    if (database.run('DELETE FROM peers WHERE num = ? AND lease_until < ?', num, before) === 0) return false;
+    // Announced while the others were being forgotten, with the lease already over.
+    database.run('DELETE FROM holdings WHERE peer = ?', num);
+    database.run('DELETE FROM orders WHERE peer = ?', name);
+    return true;
+  });
+}
+
+function peerOf({ name, address, version, incarnation, state, files, ...stored }: StoredPeer): PeerRow {
+  const { lease_until: leaseUntil, bytes_used: bytesUsed, bytes_free: bytesFree } = stored;
+  return { name, address, version, incarnation, state, leaseUntil, files, bytesUsed, bytesFree };
+}

@@ -1,0 +1,43 @@
+import { embeddedAccounts } from './catalog/embedded-accounts.js';
+import { EmbeddedDatabase } from './catalog/embedded-database.js';
+import { embeddedFinding } from './catalog/embedded-finding.js';
+import { embeddedHoldings } from './catalog/embedded-holdings.js';
+import { embeddedPeers } from './catalog/embedded-peers.js';
+import { embeddedPublishing } from './catalog/embedded-publishing.js';
+import type { LogSync } from './catalog/log-sync.js';
+import type { Catalog } from './catalog.js';
+
+const COUNTS = `SELECT
+  (SELECT value FROM counters WHERE name = 'files') AS files,
+  (SELECT count(*) FROM users) AS users,
+  (SELECT count(*) FROM peers WHERE state = 'live' AND lease_until > ?1) AS live,
+  (SELECT count(*) FROM peers WHERE state = 'draining' AND lease_until > ?1) AS draining,
+  (SELECT count(*) FROM peers) AS peers`;
+
+/** A catalog in one SQLite file at `path`, for one index server; not yet open. `logSync` stands in for the disk in tests. */
+export function embeddedCatalog(deps: { readonly logSync?: LogSync }, options: { readonly path: string }): Catalog {
+  const database = new EmbeddedDatabase(deps, options);
+  return {
+    open: () => database.open(),
+    close: () => database.close(),
+    async ping() {
+      database.all('SELECT 1');
+    },
+    async sweep(now, tombstonesBefore) {
+      database.run('DELETE FROM sessions WHERE expires_at <= ?', now);
+      database.run('DELETE FROM gone_marks WHERE removed_at < ?', tombstonesBefore);
+      database.run('DELETE FROM gone_ids WHERE removed_at < ?', tombstonesBefore);
+    },
+    async counts(now) {
+      type Counts = Record<'files' | 'users' | 'live' | 'draining' | 'peers', number>;
+      const [row] = database.all<Counts>(COUNTS, now);
+      const { files = 0, users = 0, live = 0, draining = 0, peers = 0 } = row ?? {};
+      return { files, users, peers: { live, draining, gone: peers - live - draining } };
+    },
+    ...embeddedAccounts(database),
+    ...embeddedPublishing(database),
+    ...embeddedFinding(database),
+    ...embeddedPeers(database),
+    ...embeddedHoldings(database),
+  };
+}
