@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createLogger } from '../common/log.js';
 import { VERSION } from '../common/version.js';
 import { readConfig } from './config.js';
-import { openCatalog } from './open-catalog.js';
+import { catalogIn } from './open-catalog.js';
 import { runIndex } from './server.js';
 import { openSigner } from './signer.js';
 
@@ -16,7 +16,7 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const log = createLogger({ name: 'index', level: config.logLevel });
   log.info({ version: VERSION, node: process.version }, 'starting');
   const signer = await openSigner(config.signingKeyFile);
-  const catalog = openCatalog(config.store);
+  const catalog = await catalogIn(config.store);
   const stopped = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
   const index = await runIndex(config, { catalog, signer, log, now: Date.now, random: Math.random });
   try {
