@@ -56,9 +56,9 @@ export class BenchSwarms {
     };
   }
 
-  /** Ends whatever still runs, peers and index alike; resolves when all are gone. */
+  /** Ends whatever still runs after something failed, and resolves when all are gone, however they ended. */
   async stopAll() {
-    await this.#stop([...this.#children]).catch((error) => console.error(`bench: ${error.message}`));
+    await this.#end([...this.#children]);
   }
 
   killAll() {
@@ -76,15 +76,20 @@ export class BenchSwarms {
   }
 
   async #stop(children) {
+    const ends = await this.#end(children);
+    const at = ends.findIndex(({ code }) => code !== 0);
+    if (at < 0) return;
+    const { code, signal } = ends[at];
+    throw new Error(`${children[at].name} ended with ${signal ?? `exit code ${code}`} instead of stopping cleanly`);
+  }
+
+  async #end(children) {
     for (const child of children) child.kill('SIGTERM');
     const timer = setTimeout(() => this.killAll(), STOP_MS);
     const ends = await Promise.all(children.map((child) => child.ended));
     clearTimeout(timer);
     for (const child of children) this.#children.delete(child);
-    const at = ends.findIndex(({ code }) => code !== 0);
-    if (at < 0) return;
-    const { code, signal } = ends[at];
-    throw new Error(`${children[at].name} ended with ${signal ?? `exit code ${code}`} instead of stopping cleanly`);
+    return ends;
   }
 }
 

@@ -27,7 +27,7 @@ export function mountOf(path: string, mounts: string): { readonly type: string; 
     // Of several on one point the last covers the others.
     if (isAbove && point.length >= best.point.length) best = { point, type, device };
   }
-  return best;
+  return { type: best.type, device: best.device };
 }
 
 function unescapeOctal(field: string): string {
