@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import fs from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { ShoalError } from '../common/errors.js';
@@ -88,6 +89,8 @@ export class ChunkStore {
       boot: readBootId(),
       onEvent: (kind, id) => this.#emit(kind, id),
     };
+    // Every ingest listens to it, and there may be thousands.
+    setMaxListeners(0, this.#closing.signal);
     this.#ingester = new Ingester({ hasher, syncer: this.#syncer, space: this.#space, paths: this.#paths });
   }
 
@@ -123,9 +126,10 @@ export class ChunkStore {
   async close(): Promise<void> {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.#closing.abort(new ShoalError('unavailable', 'the peer is shutting down'));
+    const reason = new ShoalError('unavailable', 'the peer is shutting down');
+    this.#closing.abort(reason);
     await Promise.allSettled(this.#running);
-    await Promise.all([...this.#files.values()].map((file) => file.close()));
+    await Promise.all([...this.#files.values()].map((file) => file.close(reason)));
     await this.#fileDeps.fds.close();
     this.#lock?.release();
   }
@@ -225,7 +229,7 @@ export class ChunkStore {
         .map((folder) => fs.mkdirSync(folder, { recursive: true, mode: 0o700 }))
         .filter((folder) => folder !== undefined);
       // The first folder that was missing is told, also when it is above the one that was asked for.
-      const parents = new Set(made.flatMap((first) => ancestors(this.#paths.shard(''), dirname(first))));
+      const parents = new Set(made.flatMap((first) => ancestors(this.#paths.files, dirname(first))));
       for (const parent of parents) await this.#syncer.directory(parent);
     } catch (error) {
       throw storageError(`making the store in ${this.#dir}`, error);

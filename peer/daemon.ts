@@ -93,7 +93,7 @@ type Doors = ReturnType<typeof buildDoors>;
 
 function buildParts(config: PeerConfig, log: Logger) {
   const metrics = new PeerMetrics();
-  const hasher = new Hasher({ workers: HASH_WORKERS });
+  const hasher = new Hasher({ threads: HASH_WORKERS });
   const store = new ChunkStore(
     { log, hasher },
     { dir: join(config.dataDir, 'store'), quotaBytes: config.quotaBytes, reserveBytes: config.reserveBytes },

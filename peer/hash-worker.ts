@@ -6,9 +6,12 @@ import { isZero, readFullySync, writeFullySync } from './store/file-io.js';
 import type {
   CheckJob,
   CheckResult,
+  CopyJob,
   HashJob,
   HashResult,
+  Job,
   JobFailure,
+  JobResult,
   WorkerReply,
   WorkerRequest,
 } from './store/hash-job.js';
@@ -21,6 +24,7 @@ import type {
 
 const BLOCK_BYTES = 1024 * 1024;
 const MAX_BLOCK_BYTES = 4 * 1024 * 1024;
+const HOLE_BYTES = 64 * 1024;
 const PROGRESS_BYTES = 8 * 1024 * 1024;
 
 class JobError extends Error {
@@ -51,9 +55,7 @@ async function hash(job: HashJob, course: Course): Promise<HashResult> {
   const digests = Buffer.alloc(chunkCountFor(job.size) * DIGEST_BYTES);
   for (let at = 0; at < job.size; at += blockBytes) {
     await course.yield();
-    const block = buffer.subarray(0, Math.min(blockBytes, job.size - at));
-    const bytesRead = readFullySync(job.from, block, at);
-    if (bytesRead < block.length) throw new JobError('short', `ended after ${at + bytesRead} of ${job.size} bytes`);
+    const block = readBlock(job, at, blockBytes);
     sha256.update(block);
     for (let start = 0; start < block.length; start += chunkBytes) {
       const chunk = block.subarray(start, start + chunkBytes);
@@ -63,6 +65,25 @@ async function hash(job: HashJob, course: Course): Promise<HashResult> {
     course.done(block.length);
   }
   return { digests, sha256: sha256.digest('hex') };
+}
+
+async function copy(job: CopyJob, course: Course): Promise<undefined> {
+  for (let at = 0; at < job.size; at += BLOCK_BYTES) {
+    await course.yield();
+    const block = readBlock(job, at, BLOCK_BYTES);
+    for (let start = 0; start < block.length; start += HOLE_BYTES) {
+      const part = block.subarray(start, start + HOLE_BYTES);
+      if (!isZero(part)) writeFullySync(job.to, part, at + start);
+    }
+    course.done(block.length);
+  }
+}
+
+function readBlock(job: HashJob | CopyJob, at: number, length: number): Buffer {
+  const block = buffer.subarray(0, Math.min(length, job.size - at));
+  const bytesRead = readFullySync(job.from, block, at);
+  if (bytesRead < block.length) throw new JobError('short', `ended after ${at + bytesRead} of ${job.size} bytes`);
+  return block;
 }
 
 async function check(job: CheckJob, course: Course): Promise<CheckResult> {
@@ -86,6 +107,17 @@ function isIntact(fd: number, start: number, chunk: Buffer, digest: Uint8Array):
     // A bad sector is what is being looked for.
     if ((error as NodeJS.ErrnoException).code === 'EIO') return false;
     throw error;
+  }
+}
+
+function execute(job: Job, course: Course): Promise<JobResult> {
+  switch (job.kind) {
+    case 'hash':
+      return hash(job, course);
+    case 'copy':
+      return copy(job, course);
+    case 'check':
+      return check(job, course);
   }
 }
 
@@ -125,8 +157,7 @@ function serve(port: NonNullable<typeof parentPort>): void {
     running.set(id, state);
     const course = courseOf(id, state, reply);
     const { job } = request;
-    const run = job.kind === 'hash' ? hash(job, course) : check(job, course);
-    run
+    execute(job, course)
       .then(
         (result) => reply({ type: 'done', id, result }),
         (error: unknown) => reply({ type: 'failed', id, failure: failureOf(error) }),

@@ -3,10 +3,12 @@ import { abortError, ShoalError, toShoalError } from '../common/errors.js';
 import type {
   CheckJob,
   CheckResult,
+  CopyJob,
   HashJob,
   HashResult,
   Job,
   JobFailure,
+  JobResult,
   WorkerReply,
   WorkerRequest,
 } from './store/hash-job.js';
@@ -26,7 +28,7 @@ export interface JobControl {
 interface RunningJob {
   readonly worker: HashThread;
   readonly onProgress: (doneBytes: number) => void;
-  resolve(result: HashResult | CheckResult): void;
+  resolve(result: JobResult): void;
   reject(error: ShoalError): void;
 }
 
@@ -40,14 +42,14 @@ interface HashThread {
  * when its promise settles, not before: the caller may close them then, whatever the outcome was.
  */
 export class Hasher {
-  readonly #workerCount: number;
+  readonly #threadCount: number;
   readonly #threads: HashThread[] = [];
   readonly #jobs = new Map<number, RunningJob>();
   #lastId = 0;
   #isClosed = false;
 
-  constructor(options: { readonly workers: number }) {
-    this.#workerCount = options.workers;
+  constructor(options: { readonly threads: number }) {
+    this.#threadCount = options.threads;
   }
 
   /**
@@ -56,6 +58,11 @@ export class Hasher {
    */
   hash(job: Omit<HashJob, 'kind'>, control: JobControl): Promise<HashResult> {
     return this.#run({ kind: 'hash', ...job }, control) as Promise<HashResult>;
+  }
+
+  /** Copies an open file to another that is empty or has holes only, and leaves holes where zeros are. */
+  async copy(job: Omit<CopyJob, 'kind'>, control: JobControl): Promise<void> {
+    await this.#run({ kind: 'copy', ...job }, control);
   }
 
   /** Finds the chunks of an open file that cannot be read or do not have their digest. */
@@ -69,7 +76,7 @@ export class Hasher {
     await Promise.all(this.#threads.map((thread) => thread.worker.terminate()));
   }
 
-  async #run(job: Job, control: JobControl): Promise<HashResult | CheckResult> {
+  async #run(job: Job, control: JobControl): Promise<JobResult> {
     const { signal } = control;
     if (signal.aborted) throw abortError(signal);
     if (this.#isClosed) throw closedError();
@@ -79,7 +86,7 @@ export class Hasher {
     const post = (request: WorkerRequest): void => worker.worker.postMessage(request);
     const cancel = (): void => post({ type: 'cancel', id });
     try {
-      return await new Promise<HashResult | CheckResult>((resolve, reject) => {
+      return await new Promise<JobResult>((resolve, reject) => {
         this.#jobs.set(id, { worker, onProgress: control.onProgress, resolve, reject });
         worker.jobs += 1;
         signal.addEventListener('abort', cancel, { once: true });
@@ -100,7 +107,7 @@ export class Hasher {
       (best, thread) => (best === undefined || thread.jobs < best.jobs ? thread : best),
       undefined,
     );
-    if (idlest !== undefined && (idlest.jobs === 0 || this.#threads.length >= this.#workerCount)) return idlest;
+    if (idlest !== undefined && (idlest.jobs === 0 || this.#threads.length >= this.#threadCount)) return idlest;
     return this.#start();
   }
 

@@ -34,6 +34,11 @@ export interface Manifest {
   chunkLength(index: number): number;
 }
 
+/** The digests of all chunks, 32 bytes each: a view, not to be written to. */
+export function digestsOf(manifest: Manifest): Buffer {
+  return manifest.encoded.subarray(HEADER_BYTES);
+}
+
 class EncodedManifest implements Manifest {
   readonly id: string;
   readonly encoded: Buffer;

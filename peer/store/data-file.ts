@@ -20,7 +20,9 @@ export class DataFile {
   readonly #fds: FdCache;
   readonly #path: string;
   readonly #chunkBytes: number;
-  readonly #writeback: Writeback;
+  readonly #syncer: Syncer;
+  readonly #size: number;
+  #writeback: Writeback | undefined;
   /** Chunks that may be something else than a hole; undefined when that is not known. */
   #touched: ChunkSet | undefined;
 
@@ -33,7 +35,8 @@ export class DataFile {
     this.#path = file.path;
     this.#chunkBytes = chunkBytesFor(file.size);
     this.#touched = file.isFresh ? new ChunkSet(chunkCountFor(file.size)) : undefined;
-    this.#writeback = new Writeback(() => this.withFd((fd) => deps.syncer.file(fd, file.size)));
+    this.#syncer = deps.syncer;
+    this.#size = file.size;
   }
 
   /** Runs `use` with the open file, which stays open, even when it is removed, until `use` is done. */
@@ -66,17 +69,17 @@ export class DataFile {
     if (this.#touched?.has(index) === false && pieces.every(isZero)) return;
     this.#touched?.add(index);
     await this.withFd((fd) => writeFully(fd, pieces, index * this.#chunkBytes));
-    this.#writeback.wrote(pieces.reduce((sum, piece) => sum + piece.length, 0));
+    this.#writer.wrote(pieces.reduce((sum, piece) => sum + piece.length, 0));
   }
 
   /** Resolves when everything that was written is durable. */
   sync(): Promise<void> {
-    return this.#writeback.finish();
+    return this.#writer.finish();
   }
 
   /** Resolves when no sync is under way. */
-  settle(): Promise<void> {
-    return this.#writeback.settle();
+  async settle(): Promise<void> {
+    await this.#writeback?.settle();
   }
 
   /** To be called when another file is about to take this one's path, or none. */
@@ -104,6 +107,12 @@ export class DataFile {
     // copyFile gives the target the mode of the source as well.
     await fchmod(target, mode & 0o7777);
     return true;
+  }
+
+  /** Made when it is needed: most files of a store are only read. */
+  get #writer(): Writeback {
+    this.#writeback ??= new Writeback(() => this.withFd((fd) => this.#syncer.file(fd, this.#size)));
+    return this.#writeback;
   }
 
   /** Makes `target` a file of `size` bytes that is one hole. */

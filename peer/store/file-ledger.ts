@@ -29,7 +29,7 @@ export class FileLedger {
   readonly #deps: LedgerDeps;
   readonly #id: string;
   readonly #manifest: () => Manifest;
-  readonly #journal: StoreJournal;
+  #openedJournal: StoreJournal | undefined;
   readonly #lane = new Lane(1);
   #notes: FileNotes;
   #isWhole: boolean;
@@ -49,7 +49,6 @@ export class FileLedger {
     this.#manifest = file.manifest;
     this.#notes = file.notes;
     this.#isWhole = file.isWhole;
-    this.#journal = new StoreJournal(deps, { id: file.id, boot: deps.boot });
   }
 
   get notes(): FileNotes {
@@ -119,6 +118,12 @@ export class FileLedger {
   /** Resolves when nothing is under way. */
   async settle(): Promise<void> {
     await this.#lane.run(async () => {});
+  }
+
+  /** Made when it is needed: whole files have none. */
+  get #journal(): StoreJournal {
+    this.#openedJournal ??= new StoreJournal(this.#deps, { id: this.#id, boot: this.#deps.boot });
+    return this.#openedJournal;
   }
 
   #turn(task: () => Promise<void>): Promise<void> {

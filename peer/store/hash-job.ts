@@ -7,6 +7,14 @@ export interface HashJob {
   readonly to: number | undefined;
 }
 
+/** Copies an open file to another that is empty or has holes only, leaving out what is zero. */
+export interface CopyJob {
+  readonly kind: 'copy';
+  readonly from: number;
+  readonly size: number;
+  readonly to: number;
+}
+
 /** Reads some chunks of an open file and compares them with their digests (32 bytes each, of all chunks). */
 export interface CheckJob {
   readonly kind: 'check';
@@ -17,7 +25,7 @@ export interface CheckJob {
 }
 
 /** Work for a hash worker. Files are descriptors, which threads share; the worker closes none. */
-export type Job = HashJob | CheckJob;
+export type Job = HashJob | CopyJob | CheckJob;
 
 /** What a {@link HashJob} finds. */
 export interface HashResult {
@@ -32,6 +40,9 @@ export interface CheckResult {
   readonly damaged: readonly number[];
 }
 
+/** What any job finds. */
+export type JobResult = HashResult | CheckResult | undefined;
+
 /** To the worker. */
 export type WorkerRequest =
   | { readonly type: 'start'; readonly id: number; readonly job: Job }
@@ -40,7 +51,7 @@ export type WorkerRequest =
 /** From the worker. After `done` or `failed` it touches the job's files no more. */
 export type WorkerReply =
   | { readonly type: 'progress'; readonly id: number; readonly doneBytes: number }
-  | { readonly type: 'done'; readonly id: number; readonly result: HashResult | CheckResult }
+  | { readonly type: 'done'; readonly id: number; readonly result: JobResult }
   | { readonly type: 'failed'; readonly id: number; readonly failure: JobFailure };
 
 /** Why a job failed; errors lose their code on the way between threads. `short` means that the file ended early. */

@@ -54,7 +54,8 @@ export class HeldFile implements StoredFile {
   readonly #data: DataFile;
   readonly #ledger: FileLedger;
   readonly #have: ChunkSet;
-  readonly #listeners = new Set<(index: number) => void>();
+  /** Made when it is needed: most files of a store are only read. */
+  #listeners: Set<(index: number) => void> | undefined;
   #finishing: Promise<void> | undefined;
   #checking: Promise<void> | undefined;
   /** Why nothing goes any more. */
@@ -163,9 +164,10 @@ export class HeldFile implements StoredFile {
   onVerified(listener: (index: number) => void): () => void {
     // Wrapped, so that the same function may listen twice.
     const entry = (index: number): void => listener(index);
+    this.#listeners ??= new Set();
     this.#listeners.add(entry);
     return () => {
-      this.#listeners.delete(entry);
+      this.#listeners?.delete(entry);
     };
   }
 
@@ -210,7 +212,7 @@ export class HeldFile implements StoredFile {
       if (await this.#data.shareWith(fd)) return;
       await DataFile.clear(fd, this.size);
       await this.#data.withFd((from) =>
-        this.#deps.hasher.hash({ from, size: this.size, to: fd }, { signal: NEVER, onProgress: () => {} }),
+        this.#deps.hasher.copy({ from, size: this.size, to: fd }, { signal: NEVER, onProgress: () => {} }),
       );
     } catch (error) {
       this.#refuseAfterEnd();
@@ -274,9 +276,9 @@ export class HeldFile implements StoredFile {
     await removeIfThere(this.#deps.paths.data(this.id));
   }
 
-  /** Refuses everything from now on; resolves when nothing of it is under way. */
-  async close(): Promise<void> {
-    this.#end ??= new ShoalError('unavailable', 'the peer is shutting down');
+  /** Refuses everything from now on, for that reason; resolves when nothing of it is under way. */
+  async close(reason: ShoalError): Promise<void> {
+    this.#end ??= reason;
     await this.#checking;
     await this.#ledger.settle();
     await this.#data.settle();
@@ -329,7 +331,7 @@ export class HeldFile implements StoredFile {
     const wasComplete = this.isComplete;
     const added = chunks.filter((index) => this.#have.add(index));
     this.reservation.land(this.#bytesOf(added));
-    for (const index of added) for (const listener of this.#listeners) this.#tell(listener, index);
+    for (const index of added) for (const listener of this.#listeners ?? []) this.#tell(listener, index);
     if (this.isComplete && !wasComplete) {
       this.#deps.onEvent('completed', this.id);
       this.finishInBackground();

@@ -2,14 +2,50 @@ import fs from 'node:fs';
 import { ShoalError } from '../../common/errors.js';
 
 /** Room that was set aside for a file. */
-export interface Reservation {
-  readonly bytes: number;
+export class Reservation {
+  readonly #books: Books;
+  readonly #what: string;
+  #bytes: number;
+  #landedBytes: number;
+
+  /** Made by {@link Space} alone. */
+  constructor(books: Books, what: string, bytes: number, landedBytes: number) {
+    this.#books = books;
+    this.#what = what;
+    this.#bytes = bytes;
+    this.#landedBytes = landedBytes;
+    books.change(bytes, landedBytes);
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Sets more aside; throws `exhausted` when there is none, and the reservation stays as it was. */
-  grow(bytes: number): void;
+  grow(bytes: number): void {
+    this.#books.demand(bytes, this.#what);
+    this.#books.change(bytes, 0);
+    this.#bytes += bytes;
+  }
+
   /** Tells that so many of the bytes are on the disk now, and thus missing from its free space already. */
-  land(bytes: number): void;
+  land(bytes: number): void {
+    const landing = Math.min(bytes, this.#bytes - this.#landedBytes);
+    this.#books.change(0, landing);
+    this.#landedBytes += landing;
+  }
+
   /** Gives it back. Calling it again does nothing. */
-  release(): void;
+  release(): void {
+    this.#books.change(-this.#bytes, -this.#landedBytes);
+    this.#bytes = 0;
+    this.#landedBytes = 0;
+  }
+}
+
+interface Books {
+  demand(bytes: number, what: string): void;
+  change(bytes: number, landedBytes: number): void;
 }
 
 /**
@@ -22,6 +58,13 @@ export class Space {
   readonly #reserveBytes: number;
   #usedBytes = 0;
   #landedBytes = 0;
+  readonly #books: Books = {
+    demand: (bytes, what) => this.#demand(bytes, what),
+    change: (bytes, landedBytes) => {
+      this.#usedBytes += bytes;
+      this.#landedBytes += landedBytes;
+    },
+  };
 
   /** `quotaBytes` 0 means no quota; `reserveBytes` of the disk are left to others. */
   constructor(
@@ -46,12 +89,12 @@ export class Space {
   /** Sets room aside for something, named in the error. Throws `exhausted` when there is not enough. */
   reserve(bytes: number, what: string): Reservation {
     this.#demand(bytes, what);
-    return this.#enter(bytes, 0, what);
+    return new Reservation(this.#books, what, bytes, 0);
   }
 
   /** Enters a file that is here already, even beyond the quota; `landedBytes` of it are on the disk. */
   adopt(bytes: number, landedBytes: number, what: string): Reservation {
-    return this.#enter(bytes, landedBytes, what);
+    return new Reservation(this.#books, what, bytes, landedBytes);
   }
 
   get #quotaLeft(): number {
@@ -80,34 +123,6 @@ export class Space {
         details: { needBytes: bytes, freeBytes, quotaBytes: this.#quotaBytes },
       },
     );
-  }
-
-  #enter(initialBytes: number, initialLandedBytes: number, what: string): Reservation {
-    let bytes = initialBytes;
-    let landedBytes = initialLandedBytes;
-    this.#usedBytes += bytes;
-    this.#landedBytes += landedBytes;
-    return {
-      get bytes() {
-        return bytes;
-      },
-      grow: (more) => {
-        this.#demand(more, what);
-        bytes += more;
-        this.#usedBytes += more;
-      },
-      land: (more) => {
-        const landing = Math.min(more, bytes - landedBytes);
-        landedBytes += landing;
-        this.#landedBytes += landing;
-      },
-      release: () => {
-        this.#usedBytes -= bytes;
-        this.#landedBytes -= landedBytes;
-        bytes = 0;
-        landedBytes = 0;
-      },
-    };
   }
 }
 

@@ -13,37 +13,38 @@ export class StorePaths {
   readonly lock: string;
   /** Files that are not yet anything; emptied when the store opens. */
   readonly temporary: string;
-  readonly #files: string;
+  /** Has the folders of the shards. */
+  readonly files: string;
 
   constructor(dir: string) {
     this.lock = join(dir, 'lock');
     this.temporary = join(dir, 'tmp');
-    this.#files = join(dir, 'files');
+    this.files = join(dir, 'files');
   }
 
   /** The folder of a shard. */
   shard(shard: string): string {
-    return join(this.#files, shard);
+    return `${this.files}/${shard}`;
   }
 
   /** The folder of a file. */
   folder(id: string): string {
-    return this.shard(id.slice(0, 2));
+    return `${this.files}/${id.slice(0, 2)}`;
   }
 
   /** The content, as large as the file from the start; chunks that are missing are holes. */
   data(id: string): string {
-    return join(this.folder(id), id + SUFFIX.data);
+    return `${this.files}/${id.slice(0, 2)}/${id}${SUFFIX.data}`;
   }
 
   /** Manifest, records, and whether the file is whole. A file is in the store while it has this. */
   info(id: string): string {
-    return join(this.folder(id), id + SUFFIX.info);
+    return `${this.files}/${id.slice(0, 2)}/${id}${SUFFIX.info}`;
   }
 
   /** Which chunks are held, while the file is not known to be whole and durable. */
   journal(id: string): string {
-    return join(this.folder(id), id + SUFFIX.journal);
+    return `${this.files}/${id.slice(0, 2)}/${id}${SUFFIX.journal}`;
   }
 
   /** A new name in the folder of temporary files. */

@@ -41,7 +41,7 @@ export async function* scanStore(deps: ScanDeps, signal: AbortSignal): AsyncGene
     await turn();
     if (signal.aborted) throw abortError(signal);
     for (const [id, suffixes] of groupById(deps.paths.shard(shard))) {
-      const found = suffixes.has(SUFFIX.info) ? examine(deps, id) : discard(deps, id);
+      const found = suffixes.has(SUFFIX.info) ? examine(deps, id, suffixes) : discard(deps, id);
       if (found !== undefined) yield found;
     }
   }
@@ -63,9 +63,9 @@ function groupById(folder: string): Map<string, Set<string>> {
   return ids;
 }
 
-function examine(deps: ScanDeps, id: string): FoundFile | undefined {
+function examine(deps: ScanDeps, id: string, suffixes: ReadonlySet<string>): FoundFile | undefined {
   try {
-    return read(deps, id);
+    return read(deps, id, suffixes);
   } catch (error) {
     // The disk may answer tomorrow, or be given the right owner; what is damaged stays so.
     if (isSystemError(error) && !isMissing(error)) {
@@ -77,7 +77,7 @@ function examine(deps: ScanDeps, id: string): FoundFile | undefined {
   }
 }
 
-function read(deps: ScanDeps, id: string): FoundFile {
+function read(deps: ScanDeps, id: string, suffixes: ReadonlySet<string>): FoundFile {
   const { paths, boot, log } = deps;
   const info = readInfoSync(paths, id);
   const { size, chunkCount } = info.manifest;
@@ -85,7 +85,7 @@ function read(deps: ScanDeps, id: string): FoundFile {
   const fits = (index: number): boolean => Math.min(size, (index + 1) * chunkBytesFor(size)) <= dataBytes;
 
   if (info.isComplete) {
-    fs.rmSync(paths.journal(id), { force: true });
+    if (suffixes.has(SUFFIX.journal)) fs.unlinkSync(paths.journal(id));
     return { info, claimed: new ChunkSet(chunkCount), ...split(ChunkSet.full(chunkCount), fits) };
   }
   const journal = readJournalSync(paths.journal(id), chunkCount);
