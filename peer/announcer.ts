@@ -42,6 +42,7 @@ export class Announcer {
   readonly #stopped = new AbortController();
   readonly #changed = new Set<string>();
   #mustTellAll = false;
+  #toldAllAtMs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #failures = 0;
@@ -63,8 +64,9 @@ export class Announcer {
     this.#schedule(this.#options.gatherMs);
   }
 
-  /** Announces everything, now. */
-  announceAll(): void {
+  /** Announces everything, now; not if that was done since `askedAtMs`, when the index was asked who wants it so. */
+  announceAll(askedAtMs = Number.POSITIVE_INFINITY): void {
+    if (this.#mustTellAll || this.#toldAllAtMs >= askedAtMs) return;
     this.#mustTellAll = true;
     this.#failures = 0;
     clearTimeout(this.#timer);
@@ -124,6 +126,7 @@ export class Announcer {
       mark ??= answer.mark;
     }
     this.#mustTellAll = false;
+    this.#toldAllAtMs = this.#deps.now();
   }
 
   async #tellChanges(): Promise<void> {

@@ -180,7 +180,7 @@ function start({ metrics, store, membership, announcer, orders, publisher, fetch
   membership.listen({
     joined: () => announcer.announceAll(),
     answered: (answer, sentAtMs) => {
-      if (answer.announceAll) announcer.announceAll();
+      if (answer.announceAll) announcer.announceAll(sentAtMs);
       orders.take(answer.orders, sentAtMs);
       publisher.settle();
     },
