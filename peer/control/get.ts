@@ -100,7 +100,8 @@ class Delivery {
   async #write(file: StoredFile, fetch: Fetch | undefined): Promise<void> {
     if (this.#to !== undefined) {
       const progress = { phase: 'PHASE_WRITING', doneBytes: 0, totalBytes: file.size, peers: 0 } as const;
-      this.#sink.sendProgress({ progress });
+      // Not one of those that may be left out: it tells that all of the file is here.
+      await this.#sink.send({ progress });
       await file.copyTo(this.#to.handle.fd, this.#to.path);
       return;
     }
