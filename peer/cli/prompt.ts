@@ -78,6 +78,8 @@ function readTyped(stdin: InputStream, signal: AbortSignal): Promise<string> {
     };
     stdin.on('data', onData);
     stdin.on('end', onEnd);
+    // A listener alone does not wake what an earlier prompt paused.
+    stdin.resume();
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
   });

@@ -19,6 +19,7 @@ export type Target =
       readonly name: string | undefined;
     };
 
+const ELSEWHERE = 'say another place with --to PATH';
 const STDOUT_PATHS = ['-', '/dev/stdout', '/proc/self/fd/1'];
 
 /**
@@ -66,7 +67,7 @@ function noFolder(folder: string): ShoalError {
 
 function inTheWay(path: string): ShoalError {
   return new ShoalError('conflict', `${path} is there and is not a regular file`, {
-    hint: 'say another place with --to PATH',
+    hint: ELSEWHERE,
   });
 }
 
@@ -76,12 +77,9 @@ async function statOf(path: string) {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return undefined;
-    throw new ShoalError(
-      code === 'EACCES' ? 'denied' : 'invalid',
-      `cannot write to ${path}: ${(error as Error).message}`,
-      {
-        cause: error,
-      },
-    );
+    throw new ShoalError(code === 'EACCES' ? 'denied' : 'invalid', `cannot write there: ${(error as Error).message}`, {
+      cause: error,
+      hint: ELSEWHERE,
+    });
   }
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { open, readFile, stat } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
 import {
   type handleUnaryCall,
   type Metadata,
@@ -54,6 +55,8 @@ export class FakeControlServer {
   progress: Progress[] = [];
   /** Bytes that it leaves out at the end of what it sends or writes. */
   withheldBytes = 0;
+  /** What a get says came over the network; the whole file when undefined. */
+  receivedBytes: number | undefined;
   /** Awaited before it asks for bytes. */
   beforeSendData: () => Promise<void> = () => Promise.resolve();
   /** How many calls the callers gave up. */
@@ -140,6 +143,8 @@ export class FakeControlServer {
       await this.beforeSendData();
       call.write({ sendData: {} });
       content = await received(requests);
+      // A call that was cancelled ends its requests first and is known as cancelled only then.
+      await setImmediate();
       if (call.cancelled) return;
     }
     const file = this.catalogue.publish(start, content, bearer(call.metadata));
@@ -157,7 +162,9 @@ export class FakeControlServer {
     if (isOpened) await writeInto(call.request.target?.path ?? '', content);
     else await sendInPieces(call, content);
     if (this.#troubles.get('GetEnd')?.kind === 'silent') return this.#announce('GetEnd');
-    call.write({ done: { receivedBytes: file.content.length, peers: file.content.length === 0 ? 0 : 2 } });
+    call.write({
+      done: { receivedBytes: this.receivedBytes ?? file.content.length, peers: file.content.length === 0 ? 0 : 2 },
+    });
     call.end();
   }
 
