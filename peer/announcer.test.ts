@@ -170,6 +170,21 @@ describe('everything', () => {
     ]);
   });
 
+  test('is not told twice when the index asked for it before it was told', async () => {
+    const { announcer, said } = setUp();
+    const askedAtMs = Date.now();
+    await pass(50);
+    announcer.announceAll();
+    await pass(0);
+    announcer.announceAll(askedAtMs);
+    await pass(0);
+    expect(said).toHaveLength(1);
+    await pass(50);
+    announcer.announceAll(Date.now());
+    await pass(0);
+    expect(said).toHaveLength(2);
+  });
+
   test('is told from its beginning again when it was interrupted, and changes after it', async () => {
     const { put, announcer, said, script } = setUp();
     put(file('a'));

@@ -66,7 +66,7 @@ export class Announcer {
 
   /** Announces everything, now; not if that was done since `askedAtMs`, when the index was asked who wants it so. */
   announceAll(askedAtMs = Number.POSITIVE_INFINITY): void {
-    if (this.#mustTellAll || this.#toldAllAtMs >= askedAtMs) return;
+    if (this.#toldAllAtMs >= askedAtMs) return;
     this.#mustTellAll = true;
     this.#failures = 0;
     clearTimeout(this.#timer);

@@ -14,7 +14,7 @@ import { waitFor } from './wait-for.js';
 
 /*
  * A whole swarm in one process: a real index on the embedded store and real daemons, on loopback, ports chosen by the
- * system, each in a folder of its own that goes with it. Leases last a second, so heartbeats come often.
+ * system, each in a folder of its own that goes with it. Leases last two seconds, so heartbeats come often.
  */
 
 /** Set SHOAL_TEST_LOG to a level to see what the programs log. */
@@ -65,7 +65,7 @@ export async function startIndex(env: NodeJS.ProcessEnv = {}): Promise<TestIndex
       const config = readIndexConfig({
         SHOAL_INDEX_PORT: port,
         SHOAL_STORE: `embedded:${join(dir, 'catalog.db')}`,
-        SHOAL_LEASE_SECONDS: '1',
+        SHOAL_LEASE_SECONDS: '2',
         ...env,
       });
       const catalog = await catalogIn(config.store);
