@@ -61,7 +61,7 @@ export function accountRoutes({ accounts }: AccountRouteDeps): readonly AnyRoute
       section: 'accounts',
       summary: 'Tells in whose name the caller acts',
       access: 'caller',
-      publishTicketSuffices: true,
+      tickets: ['publish'],
       answer: accountSchema,
       errors: [],
       handle: async ({ caller: { user, session } }) => ({
