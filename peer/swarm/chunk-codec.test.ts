@@ -1,7 +1,7 @@
-import fc from 'fast-check';
-import { finishChunkFrame, newChunkFrame, readChunkPart } from './chunk-codec.js';
-import { loadProto, PEER_PROTO } from '../grpc.js';
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
+import fc from 'fast-check';
+import { loadProto, PEER_PROTO } from '../grpc.js';
+import { finishChunkFrame, newChunkFrame, readChunkPart } from './chunk-codec.js';
 
 const general = loadProto(PEER_PROTO)['shoal.peer.v1.ExchangeResponse'] as MessageTypeDefinition<object, object>;
 const uint32 = fc.oneof(fc.nat({ max: 300 }), fc.integer({ min: 0, max: 0xffff_ffff }));

@@ -255,7 +255,9 @@ export class ChunkPicker {
     for (const other of others) {
       const hasStalled = nowMs - other.lastHeardMs >= this.#options.stallMs;
       if (!hasStalled && other.waitMs(this.#options.chunkBytes) <= 2 * chunkMs) return undefined;
-      const chunk = [...other.asked.keys()].findLast((candidate) => neighbour.have.has(candidate) && this.#askers(candidate) === 1);
+      const chunk = [...other.asked.keys()].findLast(
+        (candidate) => neighbour.have.has(candidate) && this.#askers(candidate) === 1,
+      );
       if (chunk === undefined) continue;
       if (hasStalled) other.isHelped = true;
       if (!hasStalled && !isEndGame) {

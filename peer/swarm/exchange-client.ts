@@ -33,6 +33,7 @@ export class Conversation {
   readonly #listener: ConversationListener;
   readonly #call: ExchangeCall;
   #opened: { have: Buffer; records: readonly string[]; manifestBytes: number } | undefined;
+  #otherHave = new ChunkSet(0);
   #manifestParts: Buffer[] = [];
   #manifestReceived = 0;
   #isOpen = false;
@@ -70,10 +71,9 @@ export class Conversation {
     });
   }
 
-  /** What the other side had when it answered. Only after `onOpened`. */
-  otherHas(chunkCount: number): ChunkSet {
-    const have = this.#opened?.have ?? Buffer.alloc(0);
-    return have.length === 0 ? new ChunkSet(chunkCount) : ChunkSet.fromBytes(have, chunkCount);
+  /** A copy of what the other side has told so far that it has. Only after `onOpened`. */
+  otherHas(): ChunkSet {
+    return ChunkSet.fromBytes(this.#otherHave.toBytes(), this.#otherHave.size);
   }
 
   send(request: ExchangeRequest): void {
@@ -106,7 +106,9 @@ export class Conversation {
     } else if (message.manifestPart) {
       this.#takeManifest(message.manifestPart.data as Buffer);
     } else if (message.have) {
-      this.#listener.onHave(this.#checked(message.have.chunks));
+      const chunks = this.#checked(message.have.chunks);
+      for (const chunk of chunks) this.#otherHave.add(chunk);
+      this.#listener.onHave(chunks);
     } else if (message.chunk) {
       this.#part({ index: message.chunk.index, offset: message.chunk.offset, data: message.chunk.data as Buffer });
     } else if (message.refused) {
@@ -130,8 +132,9 @@ export class Conversation {
   #begin(manifest: Manifest | undefined): void {
     if (this.#isOpen) throw misbehaved('opened twice');
     this.#isOpen = true;
-    // Throws when the bitmap is not one of this file.
-    this.otherHas((this.#manifest as Manifest).chunkCount);
+    const { chunkCount } = this.#manifest as Manifest;
+    const have = this.#opened?.have ?? Buffer.alloc(0);
+    this.#otherHave = have.length === 0 ? new ChunkSet(chunkCount) : ChunkSet.fromBytes(have, chunkCount);
     this.#listener.onOpened({ manifest, records: this.#opened?.records ?? [] });
   }
 

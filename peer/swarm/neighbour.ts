@@ -1,4 +1,4 @@
-import { type ChunkSet } from '../chunk-set.js';
+import type { ChunkSet } from '../chunk-set.js';
 
 /** Shortest time over which a rate is measured, in milliseconds. */
 const RATE_SPAN_MS = 20;

@@ -1,7 +1,6 @@
-import { type ServiceDefinition } from '@grpc/grpc-js';
-import { type PackageDefinition } from '@grpc/proto-loader';
-import type { ExchangeResponse } from '../../proto/gen/shoal/peer/v1/ExchangeResponse.js';
-import type { ExchangeResponse__Output } from '../../proto/gen/shoal/peer/v1/ExchangeResponse.js';
+import type { ServiceDefinition } from '@grpc/grpc-js';
+import type { PackageDefinition } from '@grpc/proto-loader';
+import type { ExchangeResponse, ExchangeResponse__Output } from '../../proto/gen/shoal/peer/v1/ExchangeResponse.js';
 import type { PeerServiceDefinition } from '../../proto/gen/shoal/peer/v1/PeerService.js';
 import { loadProto, PEER_PROTO } from '../grpc.js';
 import { type ChunkPart, readChunkPart } from './chunk-codec.js';
@@ -25,8 +24,7 @@ export function loadPeerService(): {
   const slow = service.Exchange;
   const exchange = {
     ...slow,
-    responseSerialize: (answer: ExchangeAnswer) =>
-      Buffer.isBuffer(answer) ? answer : slow.responseSerialize(answer),
+    responseSerialize: (answer: ExchangeAnswer) => (Buffer.isBuffer(answer) ? answer : slow.responseSerialize(answer)),
     responseDeserialize: (bytes: Buffer): ExchangeNews => {
       const part = readChunkPart(bytes);
       return part === undefined ? { message: slow.responseDeserialize(bytes) } : { part };

@@ -18,9 +18,12 @@ export async function* readThrough(
 ): AsyncGenerator<Buffer> {
   const { chunkBytes } = file.manifest;
   const end = range.offset + range.length;
+  const finished = file.isComplete ? undefined : fetch?.finished(signal);
+  // Whoever waits for a chunk gets the rejection; when nobody does, reading has ended in another way.
+  finished?.catch(() => undefined);
   for (let at = range.offset; at < end; ) {
     const chunk = Math.floor(at / chunkBytes);
-    if (!file.have.has(chunk)) await chunkVerified(fetch, file, chunk, signal);
+    if (!file.have.has(chunk)) await chunkVerified(fetch, file, chunk, finished);
     if (signal.aborted) throw abortError(signal);
     const offset = at - chunk * chunkBytes;
     const length = Math.min(end - at, file.manifest.chunkLength(chunk) - offset);
@@ -33,9 +36,11 @@ async function chunkVerified(
   fetch: Fetch | undefined,
   file: StoredFile,
   chunk: number,
-  signal: AbortSignal,
+  finished: Promise<unknown> | undefined,
 ): Promise<void> {
-  if (fetch === undefined) throw new ShoalError('not_found', `chunk ${chunk} of ${file.manifest.id} is not here`);
+  if (fetch === undefined || finished === undefined) {
+    throw new ShoalError('not_found', `chunk ${chunk} of ${file.id} is not here`);
+  }
   let stopListening: () => void = () => undefined;
   const verified = new Promise<void>((resolve) => {
     stopListening = file.onVerified((index) => {
@@ -44,7 +49,7 @@ async function chunkVerified(
   });
   try {
     fetch.prioritise(chunk, Math.min(READ_AHEAD_CHUNKS, file.manifest.chunkCount - chunk));
-    await Promise.race([verified, fetch.finished(signal)]);
+    await Promise.race([verified, finished]);
   } finally {
     stopListening();
   }

@@ -6,6 +6,7 @@ import {
   type MethodDefinition,
   type ServiceError,
 } from '@grpc/grpc-js';
+import { abortError, ShoalError } from '../../common/errors.js';
 import type { DownloadHeader__Output } from '../../proto/gen/shoal/peer/v1/DownloadHeader.js';
 import type { DownloadResponse__Output } from '../../proto/gen/shoal/peer/v1/DownloadResponse.js';
 import type { ExchangeRequest } from '../../proto/gen/shoal/peer/v1/ExchangeRequest.js';
@@ -14,7 +15,6 @@ import type { ReplicateResponse__Output } from '../../proto/gen/shoal/peer/v1/Re
 import type { UploadHeader } from '../../proto/gen/shoal/peer/v1/UploadHeader.js';
 import type { UploadRequest } from '../../proto/gen/shoal/peer/v1/UploadRequest.js';
 import type { UploadResponse__Output } from '../../proto/gen/shoal/peer/v1/UploadResponse.js';
-import { abortError, ShoalError } from '../../common/errors.js';
 import { fromGrpcError } from '../grpc.js';
 import type { ChannelPool } from './channel-pool.js';
 import type { ExchangeNews, loadPeerService } from './peer-service.js';

@@ -1,7 +1,7 @@
 import { ShoalError, toShoalError } from '../../common/errors.js';
 import type { Holder } from '../../index-server/api.js';
-import type { StoredFile } from '../stored-file.js';
 import type { Manifest } from '../manifest.js';
+import type { StoredFile } from '../stored-file.js';
 import { Candidates } from './candidates.js';
 import { ChunkPicker } from './chunk-picker.js';
 import { Deferred } from './deferred.js';
@@ -173,7 +173,8 @@ export class RunningFetch implements Fetch {
       return;
     }
     const isDamaged = this.#sawDamage || this.#candidates.bannedCount > 0;
-    const patienceMs = isDamaged && this.#candidates.connectedCount === 0 ? DAMAGED_PATIENCE_MS : this.#options.noSourceMs;
+    const patienceMs =
+      isDamaged && this.#candidates.connectedCount === 0 ? DAMAGED_PATIENCE_MS : this.#options.noSourceMs;
     if (nowMs - this.#lastUsefulMs < patienceMs) return;
     void this.#end(
       isDamaged
@@ -222,7 +223,8 @@ export class RunningFetch implements Fetch {
     const ticket = this.#request.ticket ?? this.#deps.membership.swarmToken;
     if (ticket === undefined) return;
     const room = this.#options.maxNeighbours - this.#peers.size;
-    for (const { peer: name, address } of this.#candidates.take(room, nowMs)) this.#converse(name, address, ticket, nowMs);
+    for (const { peer: name, address } of this.#candidates.take(room, nowMs))
+      this.#converse(name, address, ticket, nowMs);
   }
 
   #converse(name: string, address: string, ticket: string, nowMs: number): void {
@@ -267,9 +269,8 @@ export class RunningFetch implements Fetch {
 
   #join(peer: Peer): void {
     const picker = this.#picker;
-    const file = this.#file;
-    if (picker === undefined || file === undefined || this.#peers.get(peer.name) !== peer) return;
-    picker.join(peer.name, peer.conversation.otherHas(file.manifest.chunkCount), this.#deps.now());
+    if (picker === undefined || this.#peers.get(peer.name) !== peer) return;
+    picker.join(peer.name, peer.conversation.otherHas(), this.#deps.now());
     this.#wake();
   }
 

@@ -11,8 +11,8 @@ import {
 } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
-import { type Logger } from '../../common/log.js';
 import { ShoalError, toShoalError } from '../../common/errors.js';
+import type { Logger } from '../../common/log.js';
 import { VERSION } from '../../common/version.js';
 import { isFileId, type TicketClaims } from '../../index-server/api.js';
 import type { DownloadRequest__Output } from '../../proto/gen/shoal/peer/v1/DownloadRequest.js';
@@ -23,8 +23,8 @@ import type { ReplicateRequest__Output } from '../../proto/gen/shoal/peer/v1/Rep
 import type { UploadHeader__Output } from '../../proto/gen/shoal/peer/v1/UploadHeader.js';
 import type { UploadRequest__Output } from '../../proto/gen/shoal/peer/v1/UploadRequest.js';
 import type { UploadResponse } from '../../proto/gen/shoal/peer/v1/UploadResponse.js';
-import type { StoredFile } from '../stored-file.js';
 import { toGrpcError } from '../grpc.js';
+import type { StoredFile } from '../stored-file.js';
 import { ExchangeSession, MAX_PART_BYTES } from './exchange-server.js';
 import type { Fetch } from './fetch.js';
 import { type ExchangeAnswer, type loadPeerService, PEER_SERVICE } from './peer-service.js';
@@ -119,7 +119,10 @@ export class TransferServer {
     return await new Promise((resolve, reject) => {
       this.#server.bindAsync(address, this.#options.credentials, (error, boundPort) => {
         if (error === null) resolve(boundPort);
-        else reject(new ShoalError('unavailable', `cannot listen for gRPC on ${address}: ${error.message}`, { cause: error }));
+        else
+          reject(
+            new ShoalError('unavailable', `cannot listen for gRPC on ${address}: ${error.message}`, { cause: error }),
+          );
       });
     });
   }
@@ -352,7 +355,8 @@ export class TransferServer {
 }
 
 function checkFileId(id: string): void {
-  if (!isFileId(id)) throw new ShoalError('invalid', `'${id.slice(0, 80)}' is not a file id (64 lower-case hex digits)`);
+  if (!isFileId(id))
+    throw new ShoalError('invalid', `'${id.slice(0, 80)}' is not a file id (64 lower-case hex digits)`);
 }
 
 async function drained(call: NodeJS.EventEmitter, signal: AbortSignal): Promise<void> {

@@ -1,0 +1,243 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { ShoalError } from '../../common/errors.js';
+import type { StoredFile } from '../stored-file.js';
+import { type SwarmPeer, startBadPeer, startSwarmPeer, TICKET } from '../testing/swarm-peers.js';
+import { readThrough } from './read-through.js';
+
+const KIB = 1024;
+const forever = () => new AbortController().signal;
+const open: (() => Promise<void> | void)[] = [];
+
+afterEach(async () => {
+  for (const close of open.splice(0).reverse()) await close();
+});
+
+async function peer(name: string, options: Parameters<typeof startSwarmPeer>[1] = {}): Promise<SwarmPeer> {
+  const started = await startSwarmPeer(name, options);
+  open.push(() => started.close());
+  return started;
+}
+
+async function bad(...args: Parameters<typeof startBadPeer>) {
+  const started = await startBadPeer(...args);
+  open.push(() => started.close());
+  return started.holder;
+}
+
+async function ingest(to: SwarmPeer, content: Buffer): Promise<StoredFile> {
+  const { file } = await to.store.ingest(
+    { stream: pieces(content), size: content.length },
+    { signal: forever(), onProgress: () => undefined },
+  );
+  return file;
+}
+
+// biome-ignore lint/suspicious/useAwait: the store takes an async iterable.
+async function* pieces(content: Buffer): AsyncGenerator<Buffer> {
+  for (let at = 0; at < content.length; at += 100_000) yield content.subarray(at, at + 100_000);
+}
+
+async function contentOf(file: StoredFile): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of file.read({ offset: 0, length: file.manifest.size })) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof ShoalError ? error.code : String(error);
+}
+
+describe('a fetch from good peers', () => {
+  it.each([0, 1, 64 * KIB, 64 * KIB + 1, 5_000_000])('gets a file of %i bytes', async (size) => {
+    const [a, b] = [await peer('a'), await peer('b')];
+    const content = randomBytes(size);
+    const { id } = (await ingest(a, content)).manifest;
+    const outcome = await b.fetcher.start({ id, ticket: TICKET, holders: [a.holder] }).finished(forever());
+    expect((await contentOf(outcome.file)).equals(content)).toBe(true);
+    expect(outcome.file.isComplete).toBe(true);
+    expect(outcome.receivedBytes).toBe(size);
+  });
+
+  it('takes from three at once', async () => {
+    const [a, b, c, d] = [await peer('a'), await peer('b'), await peer('c'), await peer('d')];
+    const content = randomBytes(20_000_000);
+    const { id } = (await ingest(a, content)).manifest;
+    await ingest(b, content);
+    await ingest(c, content);
+    const holders = [a.holder, b.holder, c.holder];
+    const outcome = await d.fetcher.start({ id, ticket: TICKET, holders }).finished(forever());
+    expect((await contentOf(outcome.file)).equals(content)).toBe(true);
+    expect(outcome.peers).toBe(3);
+    expect(outcome.receivedBytes).toBeLessThan(content.length * 1.05);
+  });
+
+  it('takes from one that is still fetching itself', async () => {
+    const [a, b, c] = [await peer('a'), await peer('b'), await peer('c')];
+    const content = randomBytes(20_000_000);
+    const { id } = (await ingest(a, content)).manifest;
+    const toB = b.fetcher.start({ id, ticket: TICKET, holders: [a.holder] });
+    await toB.opened(forever());
+    const toC = c.fetcher.start({ id, ticket: TICKET, holders: [b.holder] });
+    await Promise.all([toB.finished(forever()), toC.finished(forever())]);
+    expect((await contentOf(c.store.get(id) as StoredFile)).equals(content)).toBe(true);
+    expect(a.sent.bytes).toBe(content.length);
+  });
+
+  it('puts a file together from two peers that have half each', async () => {
+    const [a, b, c, d] = [await peer('a'), await peer('b'), await peer('c'), await peer('d')];
+    const content = randomBytes(3_000_000);
+    const source = await ingest(a, content);
+    const { manifest } = source;
+    for (const [half, target] of [
+      [0, b],
+      [1, c],
+    ] as const) {
+      const file = await target.store.begin(manifest);
+      for (let chunk = half; chunk < manifest.chunkCount; chunk += 2)
+        await file.writeChunk(chunk, await source.readChunk(chunk));
+    }
+    const holders = [
+      { ...b.holder, complete: false },
+      { ...c.holder, complete: false },
+    ];
+    const outcome = await d.fetcher.start({ id: manifest.id, ticket: TICKET, holders }).finished(forever());
+    expect((await contentOf(outcome.file)).equals(content)).toBe(true);
+    expect(outcome.peers).toBe(2);
+    expect(a.sent.bytes).toBe(0);
+  });
+
+  it('goes on from what is here', async () => {
+    const [a, b] = [await peer('a'), await peer('b')];
+    const content = randomBytes(3_000_000);
+    const source = await ingest(a, content);
+    const begun = await b.store.begin(source.manifest);
+    for (let chunk = 0; chunk < 30; chunk += 1) await begun.writeChunk(chunk, await source.readChunk(chunk));
+    const { id } = source.manifest;
+    const outcome = await b.fetcher.start({ id, ticket: TICKET, holders: [a.holder] }).finished(forever());
+    expect(outcome.receivedBytes).toBe(content.length - 30 * 64 * KIB);
+    expect((await contentOf(outcome.file)).equals(content)).toBe(true);
+  });
+
+  it('is shared by all who want the same file, and ends when the last of them gives up', async () => {
+    const [a, b] = [await peer('a'), await peer('b')];
+    const slow = await bad('slow', 'slow', await ingest(a, randomBytes(3_000_000)));
+    const { id } = (await ingest(a, randomBytes(10))).manifest;
+    expect(b.fetcher.get(id)).toBeUndefined();
+    const file = a.store.list().find((candidate) => candidate.manifest.size === 3_000_000) as StoredFile;
+    const request = { id: file.manifest.id, ticket: TICKET, holders: [slow] };
+    const [one, two] = [new AbortController(), new AbortController()];
+    const fetch = b.fetcher.start(request);
+    expect(b.fetcher.start(request)).toBe(fetch);
+    const [first, second] = [fetch.finished(one.signal), fetch.finished(two.signal)];
+    one.abort();
+    await expect(first).rejects.toMatchObject({ code: 'cancelled' });
+    expect(b.fetcher.get(file.manifest.id)).toBe(fetch);
+    two.abort();
+    await expect(second).rejects.toMatchObject({ code: 'cancelled' });
+    expect(b.fetcher.get(file.manifest.id)).toBeUndefined();
+  });
+
+  it('can be read in order while it comes, from any place', async () => {
+    const [a, b] = [await peer('a'), await peer('b')];
+    const content = randomBytes(10_000_000);
+    const { id } = (await ingest(a, content)).manifest;
+    const fetch = b.fetcher.start({ id, ticket: TICKET, holders: [a.holder] });
+    const file = await fetch.opened(forever());
+    const parts: Buffer[] = [];
+    for await (const part of readThrough(fetch, file, { offset: 7_000_001, length: 2_500_000 }, forever()))
+      parts.push(part);
+    expect(Buffer.concat(parts).equals(content.subarray(7_000_001, 9_500_001))).toBe(true);
+    await fetch.finished(forever());
+  });
+
+  it('refuses what does not fit before a byte is written', async () => {
+    const [a, b] = [await peer('a'), await peer('b', { quotaBytes: 1_000_000 })];
+    const { id } = (await ingest(a, randomBytes(2_000_000))).manifest;
+    const outcome = b.fetcher.start({ id, ticket: TICKET, holders: [a.holder] }).finished(forever());
+    await expect(outcome).rejects.toMatchObject({ code: 'exhausted' });
+    expect(b.store.get(id)).toBeUndefined();
+  });
+});
+
+describe('a fetch among bad peers', () => {
+  it.each(['silent', 'mute', 'lying', 'dying', 'slow'] as const)('finishes when one of two is %s', async (nature) => {
+    const [a, b] = [await peer('a'), await peer('b')];
+    const content = randomBytes(6_000_000);
+    const source = await ingest(a, content);
+    const { id } = source.manifest;
+    const holders = [await bad('villain', nature, source), a.holder];
+    const outcome = await b.fetcher.start({ id, ticket: TICKET, holders }).finished(forever());
+    expect((await contentOf(outcome.file)).equals(content)).toBe(true);
+    expect(b.reports).toEqual(nature === 'lying' ? [`${id}/villain`] : []);
+  });
+
+  it('finishes among all of them at once, and one that cannot be reached', async () => {
+    const [a, b] = [await peer('a'), await peer('b')];
+    const content = randomBytes(12_000_000);
+    const source = await ingest(a, content);
+    const { id } = source.manifest;
+    const natures = ['silent', 'mute', 'lying', 'dying', 'slow'] as const;
+    const villains = await Promise.all(natures.map((nature) => bad(nature, nature, source)));
+    const holders = [...villains, { peer: 'nowhere', address: await closedAddress(), complete: true }, a.holder];
+    const outcome = await b.fetcher.start({ id, ticket: TICKET, holders }).finished(forever());
+    expect((await contentOf(outcome.file)).equals(content)).toBe(true);
+  });
+
+  it('says corrupt when only a liar has it, and keeps nothing wrong', async () => {
+    const [a, b] = [await peer('a'), await peer('b')];
+    const source = await ingest(a, randomBytes(1_000_000));
+    const { id } = source.manifest;
+    const holders = [await bad('liar', 'lying', source)];
+    const outcome = b.fetcher.start({ id, ticket: TICKET, holders }).finished(forever());
+    await expect(outcome).rejects.toMatchObject({ code: 'corrupt' });
+    expect(b.store.get(id)?.have.count).toBe(0);
+  });
+
+  it('says unavailable when nobody can be reached', async () => {
+    const [a, b] = [await peer('a'), await peer('b', { noSourceMs: 300 })];
+    const { id } = (await ingest(a, randomBytes(1000))).manifest;
+    const holders = [{ peer: 'nowhere', address: await closedAddress(), complete: true }];
+    const outcome = b.fetcher.start({ id, ticket: TICKET, holders }).finished(forever());
+    await expect(outcome).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  it('finds a holder that came later', async () => {
+    const [a, b] = [await peer('a'), await peer('b')];
+    const content = randomBytes(500_000);
+    const { id } = (await ingest(a, content)).manifest;
+    let asked = 0;
+    b.locate = () => {
+      asked += 1;
+      return Promise.resolve({ holders: asked < 2 ? [] : [a.holder], ticket: TICKET });
+    };
+    const outcome = await b.fetcher.start({ id, ticket: TICKET, holders: [] }).finished(forever());
+    expect((await contentOf(outcome.file)).equals(content)).toBe(true);
+  });
+
+  it('asks the live peers it knows when the index is away', async () => {
+    const [a, b] = [await peer('a'), await peer('b')];
+    const content = randomBytes(500_000);
+    const { id } = (await ingest(a, content)).manifest;
+    b.locate = () => Promise.reject(new ShoalError('unavailable', 'no index'));
+    b.livePeers.push({ name: 'a', address: a.holder.address });
+    const outcome = await b.fetcher.start({ id, holders: [] }).finished(forever());
+    expect((await contentOf(outcome.file)).equals(content)).toBe(true);
+  });
+
+  it('stops when the index says that the file may not be read', async () => {
+    const b = await peer('b');
+    b.locate = () => Promise.reject(new ShoalError('not_found', 'no such file'));
+    const failure = b.fetcher.start({ id: 'ab'.repeat(32), holders: [] }).finished(forever());
+    expect(codeOf(await failure.catch((error: unknown) => error))).toBe('not_found');
+  });
+});
+
+async function closedAddress(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  return `127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+}

@@ -1,0 +1,237 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { credentials, Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
+import { ShoalError } from '../../common/errors.js';
+import { createLogger } from '../../common/log.js';
+import type { Holder, TicketClaims } from '../../index-server/api.js';
+import type { ExchangeRequest__Output } from '../../proto/gen/shoal/peer/v1/ExchangeRequest.js';
+import { ChunkStore } from '../chunk-store.js';
+import { Hasher } from '../hasher.js';
+import type { Manifest } from '../manifest.js';
+import type { StoredFile } from '../stored-file.js';
+import { ChannelPool } from '../swarm/channel-pool.js';
+import { finishChunkFrame, newChunkFrame } from '../swarm/chunk-codec.js';
+import { Fetcher, type FetcherDeps, type FetcherOptions } from '../swarm/fetch.js';
+import { type ExchangeAnswer, loadPeerService } from '../swarm/peer-service.js';
+import { RemotePeers } from '../swarm/remote-peer.js';
+import { TransferServer, type TransferServerDeps } from '../swarm/transfer-server.js';
+
+/*
+ * Peers reduced to the swarm: real stores, real gRPC on loopback, and no index. Beside the good ones there are silent,
+ * lying, slow, dying and unreachable peers, which speak the real protocol as far as their nature lets them.
+ */
+
+const log = createLogger({ name: 'test', level: 'silent' });
+export const peerService = loadPeerService();
+
+/** A ticket that every swarm peer of the tests accepts for everything. */
+export const TICKET = 'good-ticket';
+
+/** A good peer. */
+export interface SwarmPeer {
+  readonly name: string;
+  readonly holder: Holder;
+  readonly store: ChunkStore;
+  readonly fetcher: Fetcher;
+  readonly remote: RemotePeers;
+  readonly server: TransferServer;
+  /** What was reported to the index: FILE/PEER. */
+  readonly reports: string[];
+  /** Bytes of chunks sent to others. */
+  readonly sent: { bytes: number };
+  /** What `locate` answers; replace it to change the index's mind. */
+  locate: FetcherDeps['locate'];
+  livePeers: { name: string; address: string }[];
+  close(): Promise<void>;
+}
+
+/** Opens a store in a folder of its own, which goes with it. */
+export async function openTempStore(quotaBytes = 0): Promise<{ store: ChunkStore; close: () => Promise<void> }> {
+  const dir = await mkdtemp(join(tmpdir(), 'shoal-store-'));
+  const hasher = new Hasher({ threads: 1 });
+  const store = new ChunkStore({ log, hasher }, { dir, quotaBytes, reserveBytes: 0 });
+  await store.open();
+  return {
+    store,
+    close: async () => {
+      await store.close();
+      await hasher.close();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Starts a good peer. */
+export async function startSwarmPeer(
+  name: string,
+  options: Partial<FetcherOptions> & { readonly quotaBytes?: number; readonly deps?: Partial<TransferServerDeps> } = {},
+): Promise<SwarmPeer> {
+  const { store, close: closeStore } = await openTempStore(options.quotaBytes);
+  const pool = new ChannelPool({ credentials: credentials.createInsecure(), windowBytes: 1 << 24, maxIdle: 64 });
+  const remote = new RemotePeers({ pool, service: peerService.service });
+  const sent = { bytes: 0 };
+  const reports: string[] = [];
+  const membership = {
+    peerName: name,
+    address: '',
+    swarmToken: TICKET,
+    livePeers: [] as { name: string; address: string }[],
+  };
+  const peer = {} as { locate: FetcherDeps['locate'] };
+  const fetcher = new Fetcher(
+    {
+      store,
+      peers: remote,
+      membership,
+      locate: (request, signal) => peer.locate(request, signal),
+      report: (id, bad) => reports.push(`${id}/${bad}`),
+      checkRecords: (_id, records) => Promise.resolve({ records, sha256: undefined }),
+      log,
+      observer: { receivedBytes: nothing, chunk: nothing, firstByte: nothing, ended: nothing },
+      now: () => performance.now(),
+      random: Math.random,
+    },
+    { maxNeighbours: 32, maxWindowBytes: 8 << 20, silentMs: 400, noSourceMs: 1500, ...options },
+  );
+  const server = new TransferServer(
+    {
+      peerService,
+      file: (id) => store.get(id),
+      activeFetch: (id) => fetcher.get(id),
+      noteNeighbour: (id, other) => fetcher.noteNeighbour(id, other),
+      verifyTicket,
+      isPublic: () => Promise.resolve(true),
+      upload: () => Promise.reject(new ShoalError('internal', 'this peer takes no uploads')),
+      replicate: () => Promise.reject(new ShoalError('internal', 'this peer does not replicate')),
+      log,
+      observer: {
+        sentBytes: (_kind, bytes) => {
+          sent.bytes += bytes;
+        },
+        refusedChunk: nothing,
+        serving: nothing,
+        call: nothing,
+      },
+      ...options.deps,
+    },
+    { peerName: name, credentials: ServerCredentials.createInsecure() },
+  );
+  const port = await server.listen('127.0.0.1', 0);
+  membership.address = `127.0.0.1:${port}`;
+  return Object.assign(peer, {
+    name,
+    holder: { peer: name, address: membership.address, complete: true },
+    store,
+    fetcher,
+    remote,
+    server,
+    reports,
+    sent,
+    locate: () => Promise.resolve({ holders: [] as Holder[], ticket: TICKET }),
+    livePeers: membership.livePeers,
+    close: async () => {
+      await fetcher.stop();
+      remote.close();
+      await server.drain(0);
+      await closeStore();
+    },
+  });
+}
+
+function nothing(): void {}
+
+function verifyTicket(token: string): Promise<TicketClaims> {
+  if (token !== TICKET)
+    return Promise.reject(new ShoalError('unauthenticated', 'this ticket is not signed by the index'));
+  return Promise.resolve({ sub: 'peer:test', name: 'test', act: 'peer', exp: Number.MAX_SAFE_INTEGER });
+}
+
+/** How a bad peer misbehaves once it is asked for chunks. */
+export type Nature = 'silent' | 'mute' | 'lying' | 'dying' | 'slow';
+
+/**
+ * Starts a peer that claims to hold all of `file` and then
+ * - silent: never answers at all; mute: answers the open and sends nothing more;
+ * - lying: sends other bytes; dying: cuts the connection in the middle of the third chunk;
+ * - slow: sends one chunk each 150 ms.
+ */
+export async function startBadPeer(
+  name: string,
+  nature: Nature,
+  file: StoredFile,
+): Promise<{ holder: Holder; close(): void }> {
+  const server = new Server();
+  const sessions = new Set<NodeJS.Timeout>();
+  const exchange = (call: ServerDuplexStream<ExchangeRequest__Output, ExchangeAnswer>) => {
+    const queue: number[] = [];
+    let chosen = 0;
+    let sentCount = 0;
+    call.on('error', nothing);
+    call.on('data', (request: ExchangeRequest__Output) => {
+      if (nature === 'silent') return;
+      if (request.open) answerOpen(call, file.manifest, request.open.wantManifest);
+      if (nature === 'mute' || !request.want) return;
+      queue.push(...request.want.chunks);
+      for (let i = 0; i < request.want.any; i += 1) {
+        queue.push(chosen % file.manifest.chunkCount);
+        chosen += 1;
+      }
+      if (nature !== 'slow') flush();
+    });
+    const flush = () => {
+      for (let chunk = queue.shift(); chunk !== undefined; chunk = queue.shift()) {
+        sentCount += 1;
+        if (nature === 'dying' && sentCount === 3) {
+          server.forceShutdown();
+          return;
+        }
+        sendChunk(call, file, chunk, nature === 'lying');
+        if (nature === 'slow') return;
+      }
+    };
+    if (nature === 'slow') sessions.add(setInterval(flush, 150));
+    call.on('cancelled', () => call.end());
+  };
+  server.addService(peerService.service, {
+    Exchange: exchange,
+    Download: nothing,
+    Upload: nothing,
+    Replicate: nothing,
+    GetInfo: nothing,
+  });
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
+  });
+  return {
+    holder: { peer: name, address: `127.0.0.1:${port}`, complete: true },
+    close: () => {
+      for (const timer of sessions) clearInterval(timer);
+      server.forceShutdown();
+    },
+  };
+}
+
+function answerOpen(call: { write(answer: ExchangeAnswer): boolean }, manifest: Manifest, wantManifest: boolean): void {
+  const have = Buffer.alloc(Math.ceil(manifest.chunkCount / 8));
+  for (let chunk = 0; chunk < manifest.chunkCount; chunk += 1) {
+    have.writeUInt8(have.readUInt8(chunk >> 3) | (1 << (chunk & 7)), chunk >> 3);
+  }
+  const manifestBytes = wantManifest ? manifest.encoded.length : 0;
+  call.write({ opened: { size: manifest.size, chunkBytes: manifest.chunkBytes, have, manifestBytes, records: [] } });
+  if (wantManifest) call.write({ manifestPart: { data: manifest.encoded } });
+}
+
+function sendChunk(
+  call: { write(answer: ExchangeAnswer): boolean },
+  file: StoredFile,
+  chunk: number,
+  isLie: boolean,
+): void {
+  const frame = newChunkFrame(file.manifest.chunkLength(chunk));
+  file.readSync(chunk, 0, frame.data, 0, frame.data.length);
+  if (isLie) frame.data.writeUInt8(frame.data.readUInt8(0) ^ 1, 0);
+  call.write(finishChunkFrame(frame, chunk, 0));
+}
