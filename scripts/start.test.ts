@@ -93,7 +93,7 @@ test('starts the index, then the peers; stops the peers, then the index', async 
   const start = new Start();
   await start.says(/In another terminal/);
   expect(start.output).toContain('SHOAL_SOCKET=data/peer-2/control.sock npx shoal get sample.bin');
-  expect(start.output).toContain(`curl http://127.0.0.1:${port + 1}/clogin`);
+  expect(start.output).toContain(`curl -sS http://127.0.0.1:${port + 1}/clogin`);
   start.child.kill('SIGINT');
   // Under npm the signal comes twice.
   start.child.kill('SIGINT');

@@ -34,15 +34,15 @@ In another terminal, in this folder:
   ${on(first)}npx shoal help
 
   # the same over plain HTTP, without the command line
-  curl -T ${dataDir}/sample.bin ${first.url}/files/by-curl.bin
-  curl -o ${dataDir}/copy-4.bin ${second.url}/files/by-curl.bin
+  curl -sST ${dataDir}/sample.bin ${first.url}/files/by-curl.bin
+  curl -sSo ${dataDir}/copy-4.bin ${second.url}/files/by-curl.bin
 
   # register, register files, search (which downloads), log out: each through a peer
   echo hello > ${first.shareDir}/hello.txt
-  curl ${first.url}/clogin  ${json} -d '{"username":"ann","password":"correct horse","url":"${first.address}"}'
-  curl ${first.url}/cindex  ${json} -d '{"username":"ann","files":["hello.txt"]}'
-  curl ${second.url}/csearch ${json} -d '{"files":["hello.txt"]}'
-  curl ${first.url}/clogout ${json} -d '{"username":"ann"}'
+  curl -sS ${first.url}/clogin  ${json} -d '{"username":"ann","password":"correct horse","url":"${first.address}"}'
+  curl -sS ${first.url}/cindex  ${json} -d '{"username":"ann","files":["hello.txt"]}'
+  curl -sS ${second.url}/csearch ${json} -d '{"files":["hello.txt"]}'
+  curl -sS ${first.url}/clogout ${json} -d '{"username":"ann"}'
 
   # one peer more, or one again that was killed
   npm start -- ${startOptions}--peer ${next}
