@@ -5,10 +5,9 @@ import { connectionFacts, decideAccess } from './access.js';
 import { discardBody } from './body-intake.js';
 import type { Admitted, HttpDoorDeps, HttpDoorOptions } from './deps.js';
 import { filesHandler } from './files.js';
-import { fromHttpError, sendProblem, unauthenticated } from './problem.js';
+import { fromHttpError, methodNotAllowed, sendProblem, unauthenticated } from './problem.js';
 import { seedRoutes } from './seed.js';
 
-const PROBES = new Set(['/livez', '/readyz', '/metrics']);
 const METHODS = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS']);
 
 /**
@@ -39,27 +38,37 @@ export function createHttpDoor(deps: HttpDoorDeps, options: HttpDoorOptions): Ex
 
 /** `/livez /readyz /metrics`: no access rule, no log line. */
 function probes({ readiness, metrics }: HttpDoorDeps): RequestHandler {
-  const answers: Readonly<Record<string, (response: Response) => Promise<void> | void>> = {
-    '/livez': (response) => {
-      response.type('text/plain').send('ok\n');
-    },
-    '/readyz': (response) => {
-      const { isReady, reason = 'not ready' } = readiness();
-      response
-        .status(isReady ? 200 : 503)
-        .type('text/plain')
-        .send(isReady ? 'ok\n' : `${reason}\n`);
-    },
-    '/metrics': async (response) => {
-      response.setHeader('Content-Type', metrics.registry.contentType);
-      response.end(await metrics.registry.metrics());
-    },
-  };
+  const answers = new Map<string, (response: Response) => Promise<void> | void>([
+    ['/livez', (response) => sendText(response, 200, 'ok\n')],
+    [
+      '/readyz',
+      (response) => {
+        const { isReady, reason = 'not ready' } = readiness();
+        sendText(response, isReady ? 200 : 503, isReady ? 'ok\n' : `${reason}\n`);
+      },
+    ],
+    [
+      '/metrics',
+      async (response) => {
+        const text = await metrics.registry.metrics();
+        response.setHeader('Content-Type', metrics.registry.contentType);
+        response.end(text);
+      },
+    ],
+  ]);
   return async (request, response, next) => {
-    const answer = PROBES.has(request.path) && request.method === 'GET' ? answers[request.path] : undefined;
-    if (answer === undefined) next();
-    else await answer(response);
+    const answer = answers.get(request.path);
+    if (answer === undefined) {
+      next();
+      return;
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed(request.method, 'GET, HEAD');
+    await answer(response);
   };
+}
+
+function sendText(response: Response, status: number, text: string): void {
+  response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' }).end(text);
 }
 
 /** One line a request: method, path, who called from where, status, time. No header is ever logged. */
@@ -76,6 +85,8 @@ function logRequests({ log }: HttpDoorDeps): RequestHandler {
         remoteAddress: request.socket.remoteAddress,
       }),
       res: (response: Response) => ({ status: response.statusCode }),
+      // What went wrong is logged where it is known.
+      err: () => undefined,
     },
   });
 }

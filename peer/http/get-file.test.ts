@@ -10,6 +10,7 @@ import { PeerMetrics } from '../metrics.js';
 import { Retriever } from '../retrieve.js';
 import { claimsFor, newSigner } from '../testing/signatures.js';
 import { type SwarmPeer, startBadPeer, startSwarmPeer, TICKET } from '../testing/swarm-peers.js';
+import { waitFor } from '../testing/wait-for.js';
 import { TicketVerifier } from '../tickets.js';
 import { createHttpDoor } from './app.js';
 import { createDoorServer } from './body-intake.js';
@@ -153,13 +154,8 @@ afterEach(async () => {
   await scene.close();
 });
 
-/** Resolves when `isTrue` does, looking again each time the loop turns, for at most some seconds. */
-async function until(isTrue: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5_000;
-  while (!isTrue()) {
-    if (performance.now() > deadline) throw new Error('it did not come true');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+async function allFetchesEnd(): Promise<void> {
+  await waitFor('all fetches end', () => scene.near.fetcher.active.length === 0);
 }
 
 describe('GET of a file', () => {
@@ -219,7 +215,7 @@ describe('GET of a file', () => {
     const id = await scene.publishAt('slow', 'big', content);
     const answer = await scene.ask('big', { Range: 'bytes=0-99' });
     expect(answer.body.equals(content.subarray(0, 100))).toBe(true);
-    await until(() => scene.near.fetcher.active.length === 0);
+    await allFetchesEnd();
     expect(scene.near.store.get(id)?.have.count).toBeGreaterThan(0);
     expect(scene.near.store.get(id)?.isComplete).toBe(false);
   });
@@ -242,7 +238,7 @@ describe('GET of a file', () => {
     const [response] = (await once(call, 'response')) as [NodeJS.ReadableStream];
     await once(response, 'data');
     call.destroy();
-    await until(() => scene.near.fetcher.active.length === 0);
+    await allFetchesEnd();
     expect(scene.near.store.get(id)?.have.count).toBeGreaterThan(0);
   });
 
@@ -258,7 +254,7 @@ describe('GET of a file', () => {
   it('breaks the connection when the file cannot be finished', async () => {
     await scene.publishAt('dying', 'half', randomBytes(MIB));
     await expect(scene.ask('half')).rejects.toThrow(/aborted|ECONNRESET/);
-    await until(() => scene.near.fetcher.active.length === 0);
+    await allFetchesEnd();
   });
 
   it('says why when not a byte can be had', async () => {
@@ -273,7 +269,7 @@ describe('GET of a file', () => {
     const call = get({ port: scene.port, path: '/files/stuck', agent: false });
     const [response] = (await once(call, 'response')) as [NodeJS.ReadableStream];
     response.pause();
-    await until(() => scene.near.fetcher.active.length === 0);
+    await allFetchesEnd();
     const broken = once(response, 'error');
     // Node reads on only when it is told to; the end of the connection shows then.
     await new Promise((resolve) => setTimeout(resolve, 700));
