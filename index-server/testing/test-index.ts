@@ -20,7 +20,10 @@ export interface TestIndexOptions {
   readonly wrap?: (catalog: Catalog) => Catalog;
 }
 
-/** A real index server on a free port, over a real embedded store, with a clock that a test can move. */
+/**
+ * A real index server on a free port, over a real embedded store, with a clock that stands still but for a
+ * millisecond at each look, so that what happens has an order, and that a test can move.
+ */
 export class TestIndex {
   readonly client: IndexClient;
   readonly #running: RunningIndex;
@@ -28,7 +31,7 @@ export class TestIndex {
   readonly #keepsFolder: boolean;
   readonly catalog: Catalog;
   readonly signer: Signer;
-  readonly #clock: { aheadMs: number };
+  readonly #clock: { nowMs: number };
 
   private constructor(parts: {
     running: RunningIndex;
@@ -36,7 +39,7 @@ export class TestIndex {
     keepsFolder: boolean;
     catalog: Catalog;
     signer: Signer;
-    clock: { aheadMs: number };
+    clock: { nowMs: number };
   }) {
     this.#running = parts.running;
     this.#folder = parts.folder;
@@ -53,12 +56,12 @@ export class TestIndex {
     const signer = await openSigner(join(folder, 'signing-key.pem'));
     const plain = await catalogIn(`embedded:${join(folder, 'catalog.db')}`);
     const catalog = options.wrap?.(plain) ?? plain;
-    const clock = { aheadMs: 0 };
+    const clock = { nowMs: Date.now() };
     const running = await runIndex(config, {
       catalog,
       signer,
       log: createLogger({ name: 'index', level: config.logLevel }),
-      now: () => Date.now() + clock.aheadMs,
+      now: () => ++clock.nowMs,
       random: Math.random,
     });
     await running.ready;
@@ -71,7 +74,7 @@ export class TestIndex {
 
   /** Moves the clock of the index forward. */
   advance(ms: number): void {
-    this.#clock.aheadMs += ms;
+    this.#clock.nowMs += ms;
   }
 
   /** A peer that has joined; its address is made up, nobody listens there. */
