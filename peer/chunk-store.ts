@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import fs from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { ShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
 import { ChunkSet } from './chunk-set.js';
@@ -9,6 +9,7 @@ import type { Manifest } from './manifest.js';
 import { readBootId } from './store/boot-id.js';
 import { FdCache } from './store/fd-cache.js';
 import { removeIfThere, storageError } from './store/file-io.js';
+import { Folders } from './store/folders.js';
 import { HeldFile, type HeldFileDeps, type HeldFileState } from './store/held-file.js';
 import { type FileInfo, replaceInfo, writeTemporaryInfo } from './store/info-file.js';
 import { type Ingested, Ingester, type IngestOptions, type IngestSource } from './store/ingest.js';
@@ -16,7 +17,7 @@ import { KeyedLanes, Lane } from './store/lane.js';
 import { ManifestCache } from './store/manifest-cache.js';
 import { diskFreeBytes, Space } from './store/space.js';
 import { lockStore, type StoreLock } from './store/store-lock.js';
-import { SHARDS, StorePaths } from './store/store-paths.js';
+import { StorePaths } from './store/store-paths.js';
 import { type FoundFile, scanStore } from './store/store-scan.js';
 import { Syncer } from './store/syncer.js';
 import type { StoredFile } from './stored-file.js';
@@ -58,6 +59,7 @@ export class ChunkStore {
   readonly #paths: StorePaths;
   readonly #space: Space;
   readonly #syncer = new Syncer();
+  readonly #folders: Folders;
   readonly #fileDeps: HeldFileDeps;
   readonly #ingester: Ingester;
   readonly #files = new Map<string, HeldFile>();
@@ -78,6 +80,7 @@ export class ChunkStore {
     this.#dir = resolve(options.dir);
     this.#quotaBytes = options.quotaBytes;
     this.#paths = new StorePaths(this.#dir);
+    this.#folders = new Folders({ paths: this.#paths, syncer: this.#syncer });
     this.#space = new Space({ diskFreeBytes: () => diskFreeBytes(this.#dir) }, options);
     this.#fileDeps = {
       log,
@@ -100,7 +103,9 @@ export class ChunkStore {
    * the store open.
    */
   async open(signal: AbortSignal = this.#closing.signal): Promise<void> {
-    await this.#makeFolders();
+    await this.#folders.prepare().catch((error: unknown) => {
+      throw storageError(`making the store in ${this.#dir}`, error);
+    });
     this.#lock = lockStore(this.#paths.lock, this.#dir);
     try {
       const left: { file: HeldFile; claimed: ChunkSet }[] = [];
@@ -223,19 +228,6 @@ export class ChunkStore {
     };
   }
 
-  async #makeFolders(): Promise<void> {
-    try {
-      const made = [this.#paths.temporary, ...SHARDS.map((shard) => this.#paths.shard(shard))]
-        .map((folder) => fs.mkdirSync(folder, { recursive: true, mode: 0o700 }))
-        .filter((folder) => folder !== undefined);
-      // The first folder that was missing is told, also when it is above the one that was asked for.
-      const parents = new Set(made.flatMap((first) => ancestors(this.#paths.files, dirname(first))));
-      for (const parent of parents) await this.#syncer.directory(parent);
-    } catch (error) {
-      throw storageError(`making the store in ${this.#dir}`, error);
-    }
-  }
-
   #enterFound({ info, have }: FoundFile): HeldFile {
     const { id, size, chunkBytes } = info.manifest;
     const landedBytes = info.isComplete ? size : Math.min(size, have.count * chunkBytes);
@@ -271,6 +263,7 @@ export class ChunkStore {
     const reservation = this.#space.reserve(size, `file ${id}`);
     const info: FileInfo = { manifest, isComplete: false, sha256: undefined, isHashedHere: false, records: [] };
     try {
+      await this.#folders.provide(id);
       const data = await fs.promises.open(this.#paths.data(id), 'w', 0o600);
       try {
         await data.truncate(size);
@@ -317,6 +310,7 @@ export class ChunkStore {
   async #publish({ spool, manifest, sha256 }: Ingested): Promise<HeldFile> {
     const { id, size, chunkCount } = manifest;
     const info: FileInfo = { manifest, isComplete: true, sha256, isHashedHere: true, records: [] };
+    await this.#folders.provide(id);
     const temporary = await writeTemporaryInfo(this.#fileDeps, info, { durable: true });
     try {
       await fs.promises.rename(spool.path, this.#paths.data(id));
@@ -379,10 +373,4 @@ export class ChunkStore {
   #refuseUnlessOpen(): void {
     if (!this.#isOpen) throw new ShoalError('unavailable', `the store in ${this.#dir} is not open`);
   }
-}
-
-/** `folder` and those above it, up to and including `top`. */
-function ancestors(folder: string, top: string): string[] {
-  const parent = dirname(folder);
-  return folder === top || parent === folder ? [folder] : [folder, ...ancestors(parent, top)];
 }

@@ -131,9 +131,15 @@ export class HeldFile implements StoredFile {
 
   readSync(index: number, offset: number, target: Buffer, targetOffset: number, length: number): void {
     this.#checkPart(index, offset, length);
+    const part = target.subarray(targetOffset, targetOffset + length);
+    if (part.length !== length) {
+      throw new ShoalError(
+        'invalid',
+        `a buffer of ${target.length} bytes does not take ${length} from ${targetOffset}`,
+      );
+    }
     let bytesRead: number;
     try {
-      const part = target.subarray(targetOffset, targetOffset + length);
       bytesRead = this.#data.readSync(part, index * this.#chunkBytes + offset);
     } catch (error) {
       throw this.#readError(index, error);

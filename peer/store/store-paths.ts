@@ -1,9 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 
-/** Names of the shard folders: the first two hex digits of the ids in them. */
-export const SHARDS: readonly string[] = Array.from({ length: 256 }, (_, shard) => shard.toString(16).padStart(2, '0'));
-
 /** What stands after the id in a file name of the store. */
 export const SUFFIX = { data: '.data', info: '.info', journal: '.have' } as const;
 
@@ -13,7 +10,7 @@ export class StorePaths {
   readonly lock: string;
   /** Files that are not yet anything; emptied when the store opens. */
   readonly temporary: string;
-  /** Has the folders of the shards. */
+  /** Has the folders of the files. */
   readonly files: string;
 
   constructor(dir: string) {
@@ -22,12 +19,7 @@ export class StorePaths {
     this.files = join(dir, 'files');
   }
 
-  /** The folder of a shard. */
-  shard(shard: string): string {
-    return `${this.files}/${shard}`;
-  }
-
-  /** The folder of a file. */
+  /** The folder of a file, which it shares with those whose ids begin with the same two digits. */
   folder(id: string): string {
     return `${this.files}/${id.slice(0, 2)}`;
   }

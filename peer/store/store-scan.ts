@@ -7,8 +7,9 @@ import { chunkBytesFor } from '../manifest.js';
 import { isMissing } from './file-io.js';
 import { type FileInfo, readInfoSync } from './info-file.js';
 import { readJournalSync } from './store-journal.js';
-import { SHARDS, type StorePaths, SUFFIX } from './store-paths.js';
+import { type StorePaths, SUFFIX } from './store-paths.js';
 
+const FOLDER_NAME = /^[0-9a-f]{2}$/;
 const NAME = /^([0-9a-f]{64})(\.data|\.info|\.have)$/;
 
 /** A file that an earlier process left in the store. */
@@ -32,15 +33,15 @@ interface ScanDeps {
 /**
  * Finds the files of a store and clears away what is of no use to anybody: what an ingest or a removal left half done.
  * A file whose notes are damaged is deleted; one that cannot be read is left as it is; each with a line in the log, and
- * neither stops the others. Synchronous within a shard, since a thousand small reads on the pool cost more than they
+ * neither stops the others. Synchronous within a folder, since a thousand small reads on the pool cost more than they
  * wait.
  */
 export async function* scanStore(deps: ScanDeps, signal: AbortSignal): AsyncGenerator<FoundFile> {
   clearFolder(deps.paths.temporary);
-  for (const shard of SHARDS) {
+  for (const folder of fs.readdirSync(deps.paths.files)) {
     await turn();
     if (signal.aborted) throw abortError(signal);
-    for (const [id, suffixes] of groupById(deps.paths.shard(shard))) {
+    for (const [id, suffixes] of groupById(`${deps.paths.files}/${folder}`, folder)) {
       const found = suffixes.has(SUFFIX.info) ? examine(deps, id, suffixes) : discard(deps, id);
       if (found !== undefined) yield found;
     }
@@ -51,12 +52,13 @@ function clearFolder(folder: string): void {
   for (const name of fs.readdirSync(folder)) fs.rmSync(`${folder}/${name}`, { recursive: true, force: true });
 }
 
-/** Which of its files each id has in a folder. Names that are none of ours are not looked at. */
-function groupById(folder: string): Map<string, Set<string>> {
+/** Which of its files each id has in a folder for ids that begin with `prefix`. Other names are not looked at. */
+function groupById(folder: string, prefix: string): Map<string, Set<string>> {
   const ids = new Map<string, Set<string>>();
+  if (!FOLDER_NAME.test(prefix)) return ids;
   for (const name of fs.readdirSync(folder)) {
     const [, id, suffix] = NAME.exec(name) ?? [];
-    if (id === undefined || suffix === undefined) continue;
+    if (id === undefined || suffix === undefined || !id.startsWith(prefix)) continue;
     const suffixes = ids.get(id) ?? new Set();
     ids.set(id, suffixes.add(suffix));
   }
