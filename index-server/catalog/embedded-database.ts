@@ -52,8 +52,10 @@ export class EmbeddedDatabase {
     this.#database = undefined;
     this.#statements.clear();
     await this.#logSync.close();
-    // Last connection: folds the log into the file.
-    guard(this.#path, () => database.close());
+    guard(this.#path, () => {
+      releaseFile(database);
+      database.close();
+    });
   }
 
   /** Rows as objects. */
@@ -125,6 +127,16 @@ function prepareFile(database: Database.Database, path: string): void {
   // A write even when nothing changed: it makes the log file, which is opened next.
   database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
   database.exec('COMMIT');
+}
+
+/**
+ * libsql's close() only lets go of the file once all its statements have been collected as garbage. So the lock is given
+ * up by hand, which SQLite does on leaving WAL; that also folds the log into the file.
+ */
+function releaseFile(database: Database.Database): void {
+  database.exec('PRAGMA journal_mode = DELETE');
+  database.exec('PRAGMA locking_mode = NORMAL');
+  database.prepare('SELECT count(*) FROM users').all();
 }
 
 function guard<T>(path: string, call: () => T): T {

@@ -1,0 +1,153 @@
+import type { Filter } from 'mongodb';
+import type { FileRow, FindingCatalog, PageRequest } from '../catalog.js';
+import {
+  ALL,
+  audienceOf,
+  audiencesOf,
+  checkLimit,
+  compareBytes,
+  idFacet,
+  keyOf,
+  type PlaceRange,
+  placesOfName,
+} from './index-keys.js';
+import { fileOf, type NameDocument, nameKey, versionsOf } from './mongo-names.js';
+import type { MongoStore } from './mongo-store.js';
+import { type FileQuery, listQuery, pageOf, positionOf, searchQuery } from './queries.js';
+
+/** The two orders: by place under `placeKeys`, by age under `ageKeys`. Both values are unique. */
+type Order = 'place' | 'age';
+
+/** Part of an order. */
+interface Part {
+  readonly order: Order;
+  readonly after?: string;
+  readonly range: PlaceRange;
+  readonly limit: number;
+}
+
+interface Found {
+  readonly at: string;
+  readonly file: FileRow;
+}
+
+/** Documents of a batch while the store is asked for more than it can tell apart. */
+const BATCH = 200;
+
+/** Lists, searches and look-ups of files in MongoDB. */
+export function mongoFinding(store: MongoStore): FindingCatalog {
+  const page = async (query: FileQuery, { order, range }: Pick<Part, 'order' | 'range'>, request: PageRequest) => {
+    const [after] = positionOf(request, query.name) ?? [];
+    const limit = checkLimit(request.limit);
+    const part = { order, range, limit: limit + 1, ...(after !== undefined && { after: String(after) }) };
+    const found = await findFiles(store, query, part);
+    return pageOf(found, { limit, queryName: query.name, rowOf: ({ file }) => file, positionOf: ({ at }) => [at] });
+  };
+  const documentsWith = (filter: Filter<NameDocument>): Promise<Pick<NameDocument, 'current' | 'older'>[]> =>
+    store
+      .collection('names')
+      .find(filter, { projection: { current: 1, older: 1 } })
+      .toArray();
+
+  return {
+    async current(ownerId, name) {
+      const options = { projection: { current: 1 } };
+      const document = await store.collection('names').findOne({ _id: nameKey(ownerId, name) }, options);
+      return document?.current ? fileOf(document.current) : undefined;
+    },
+    async versionsWithId(id, reader) {
+      const audiences = audiencesOf(reader);
+      const keys = audiences.map((audience) => keyOf(audience, idFacet(id)));
+      const canRead = (row: FileRow): boolean => audienceOf(row).some((audience) => audiences.includes(audience));
+      const isOwn = (row: FileRow): number => Number(row.ownerId === reader.userId);
+      return (await documentsWith({ ageKeys: { $in: keys } }))
+        .flatMap(versionsOf)
+        .filter((row) => row.id === id && canRead(row))
+        .sort((a, b) => isOwn(b) - isOwn(a) || b.publishedAt - a.publishedAt);
+    },
+    async visibleWithName(name, { userId }, limit) {
+      const part = { order: 'place' as const, range: placesOfName(name), limit: checkLimit(limit) };
+      const found = await findFiles(store, { facets: [ALL], userId }, part);
+      return found.map(({ file }) => file);
+    },
+    async list(filter, reader, request) {
+      const asked = listQuery(filter, reader);
+      if (asked === undefined) return { rows: [], next: null };
+      return page(asked.query, { order: 'place', range: asked.places }, request);
+    },
+    async search(text, reader, request) {
+      return page(searchQuery(text, reader), { order: 'age', range: { from: '' } }, request);
+    },
+    knownIds: (ids) => knownIds(store, ids),
+    async removedIds(ids) {
+      const gone = await store
+        .collection('gone')
+        .find({ _id: { $in: [...ids] } })
+        .toArray();
+      const known = await knownIds(
+        store,
+        gone.map(({ _id }) => _id),
+      );
+      return new Set(gone.map(({ _id }) => _id).filter((id) => !known.has(id)));
+    },
+    async allVersionsWithId(id) {
+      return (await documentsWith({ ids: id })).flatMap(versionsOf).filter((row) => row.id === id);
+    },
+  };
+}
+
+async function findFiles(
+  store: MongoStore,
+  query: Pick<FileQuery, 'facets' | 'userId' | 'accepts'>,
+  part: Part,
+): Promise<readonly Found[]> {
+  const ofAudiences = await Promise.all(
+    audiencesOf(query).map((audience) => findOfAudience(store, { ...query, audience }, part)),
+  );
+  return ofAudiences
+    .flat()
+    .sort((a, b) => compareBytes(a.at, b.at))
+    .slice(0, part.limit);
+}
+
+/**
+ * One audience at a time: with one key there is one range of the index, already in order. (Asked for both at once, the
+ * server may have to sort all that matches.)
+ */
+async function findOfAudience(
+  store: MongoStore,
+  { facets, audience, accepts }: Pick<FileQuery, 'facets' | 'accepts'> & { readonly audience: string },
+  { order, after, range, limit }: Part,
+): Promise<readonly Found[]> {
+  const keys = facets.map((facet) => keyOf(audience, facet));
+  const between = {
+    $gte: range.from,
+    ...(after !== undefined && { $gt: after }),
+    ...(range.to !== undefined && { $lt: range.to }),
+  };
+  const cursor = store
+    .collection('names')
+    .find({ [`${order}Keys`]: keys.length === 1 ? keys[0] : { $all: keys }, [order]: between })
+    .project<Pick<NameDocument, 'current' | Order>>({ current: 1, [order]: 1 })
+    .sort({ [order]: 1 })
+    .batchSize(Math.min(limit, BATCH));
+  if (accepts === undefined) cursor.limit(limit);
+  const found: Found[] = [];
+  // Leaving the loop closes the cursor.
+  for await (const document of cursor) {
+    const file = document.current === null ? undefined : fileOf(document.current);
+    if (file !== undefined && (accepts?.(file) ?? true)) found.push({ at: document[order], file });
+    if (found.length >= limit) break;
+  }
+  return found;
+}
+
+async function knownIds(store: MongoStore, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  const asked = new Set(ids);
+  const known = new Set<string>();
+  const documents = store.collection('names').find({ ids: { $in: [...asked] } });
+  for await (const document of documents.project<Pick<NameDocument, 'ids'>>({ _id: 0, ids: 1 })) {
+    for (const id of document.ids) if (asked.has(id)) known.add(id);
+  }
+  return known;
+}

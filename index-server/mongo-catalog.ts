@@ -1,0 +1,50 @@
+import { mongoAccounts } from './catalog/mongo-accounts.js';
+import { withStoreErrors } from './catalog/mongo-errors.js';
+import { mongoFinding } from './catalog/mongo-finding.js';
+import { mongoHoldings } from './catalog/mongo-holdings.js';
+import { mongoPeers } from './catalog/mongo-peers.js';
+import { mongoPublishing } from './catalog/mongo-publishing.js';
+import { MongoStore } from './catalog/mongo-store.js';
+import type { Catalog } from './catalog.js';
+
+/** A catalog in a MongoDB, for any number of index servers; not yet open. */
+export function mongoCatalog(options: { readonly uri: string }): Catalog {
+  const store = new MongoStore(options);
+  return withStoreErrors<Catalog>({
+    open: () => store.open(),
+    close: () => store.close(),
+    ping: () => store.ping(),
+    sweep: (now, tombstonesBefore) => sweep(store, now, tombstonesBefore),
+    counts: (now) => counts(store, now),
+    ...mongoAccounts(store),
+    ...mongoPublishing(store),
+    ...mongoFinding(store),
+    ...mongoPeers(store),
+    ...mongoHoldings(store),
+  });
+}
+
+async function sweep(store: MongoStore, now: number, tombstonesBefore: number): Promise<void> {
+  await store.collection('sessions').deleteMany({ expiresAt: { $lte: now } });
+  await store.collection('gone').deleteMany({ removedAt: { $lt: tombstonesBefore } });
+  // A name that is published again meanwhile has another `removedAt`.
+  await store.collection('names').deleteMany({ removedAt: { $gt: 0, $lt: tombstonesBefore } });
+}
+
+async function counts(store: MongoStore, now: number): ReturnType<Catalog['counts']> {
+  const names = store.collection('names');
+  // Counting what is removed is cheap, counting what is there is not.
+  const removed = await names.countDocuments({ removedAt: { $gt: 0 } });
+  const peers = await store
+    .collection('peers')
+    .find()
+    .project<{ state: string; leaseUntil: number }>({ state: 1, leaseUntil: 1 })
+    .toArray();
+  const live = peers.filter((peer) => peer.leaseUntil > now);
+  const [serving, draining] = ['live', 'draining'].map((state) => live.filter((peer) => peer.state === state).length);
+  return {
+    files: (await names.estimatedDocumentCount()) - removed,
+    users: await store.collection('users').estimatedDocumentCount(),
+    peers: { live: serving ?? 0, draining: draining ?? 0, gone: peers.length - (serving ?? 0) - (draining ?? 0) },
+  };
+}
