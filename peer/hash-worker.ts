@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
 import { blake3, chunkBytesFor, chunkCountFor, DIGEST_BYTES } from './manifest.js';
-import { isZero, readFullySync, writeFullySync } from './store/file-io.js';
+import { isZero, readFullySync, systemCode, writeFullySync } from './store/file-io.js';
 import type {
   CheckJob,
   CheckResult,
@@ -105,7 +105,7 @@ function isIntact(fd: number, start: number, chunk: Buffer, digest: Uint8Array):
     return readFullySync(fd, chunk, start) === chunk.length && blake3(chunk).equals(digest);
   } catch (error) {
     // A bad sector is what is being looked for.
-    if ((error as NodeJS.ErrnoException).code === 'EIO') return false;
+    if (systemCode(error) === 'EIO') return false;
     throw error;
   }
 }
@@ -141,7 +141,7 @@ function courseOf(id: number, state: { readonly isCancelled: boolean }, reply: (
 function failureOf(error: unknown): JobFailure {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof JobError) return { reason: error.reason, message, systemCode: undefined };
-  return { reason: 'system', message, systemCode: (error as NodeJS.ErrnoException).code };
+  return { reason: 'system', message, systemCode: systemCode(error) };
 }
 
 function serve(port: NonNullable<typeof parentPort>): void {

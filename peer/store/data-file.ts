@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { ChunkSet } from '../chunk-set.js';
 import { chunkBytesFor, chunkCountFor } from '../manifest.js';
 import type { FdCache } from './fd-cache.js';
-import { isZero, readFully, readFullySync, writeFully } from './file-io.js';
+import { isZero, readFully, readFullySync, systemCode, writeFully } from './file-io.js';
 import { type Syncer, Writeback } from './syncer.js';
 
 const fstat = promisify(fs.fstat);
@@ -101,7 +101,7 @@ export class DataFile {
       const how = isSparse ? fs.constants.COPYFILE_FICLONE_FORCE : fs.constants.COPYFILE_FICLONE;
       await fs.promises.copyFile(this.#path, `/proc/self/fd/${target}`, how);
     } catch (error) {
-      if (isSparse && CANNOT_SHARE.has((error as NodeJS.ErrnoException).code ?? '')) return false;
+      if (isSparse && CANNOT_SHARE.has(systemCode(error) ?? '')) return false;
       throw error;
     }
     // copyFile gives the target the mode of the source as well.

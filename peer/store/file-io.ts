@@ -77,9 +77,15 @@ function without(pieces: readonly Buffer[], written: number): readonly Buffer[] 
   return rest;
 }
 
+/** What a failed system call says, such as ENOENT; undefined for any other failure. */
+export function systemCode(error: unknown): string | undefined {
+  const { errno, code } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
+  return typeof errno === 'number' ? code : undefined;
+}
+
 /** Whether a failed call says that there is no such file. */
 export function isMissing(error: unknown): boolean {
-  return error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOENT';
+  return systemCode(error) === 'ENOENT';
 }
 
 /** Removes a file; one that is not there is no failure. */

@@ -6,7 +6,7 @@ import type { Hasher } from '../hasher.js';
 import { blake3Of, chunkBytesFor, chunkCountFor, digestsOf, type Manifest } from '../manifest.js';
 import type { StoredFile } from '../stored-file.js';
 import { DataFile } from './data-file.js';
-import { isMissing, removeIfThere, storageError } from './file-io.js';
+import { isMissing, removeIfThere, storageError, systemCode } from './file-io.js';
 import { FileLedger, type FileNotes, type LedgerDeps } from './file-ledger.js';
 import { readInfoSync } from './info-file.js';
 import type { ManifestCache } from './manifest-cache.js';
@@ -366,7 +366,7 @@ export class HeldFile implements StoredFile {
   /** The error for a read that failed, or came short when `cause` is undefined; damage is noted in the background. */
   #readError(index: number, cause: unknown): ShoalError {
     if (this.#end !== undefined) return this.#end;
-    const isDamage = cause === undefined || isMissing(cause) || (cause as NodeJS.ErrnoException).code === 'EIO';
+    const isDamage = cause === undefined || isMissing(cause) || systemCode(cause) === 'EIO';
     if (!isDamage) return storageError(`reading chunk ${index} of ${this.id}`, cause);
     this.#forget([index]).noted.catch((error: unknown) => this.#logFailure(error, 'could not note a damaged chunk'));
     return new ShoalError('corrupt', `chunk ${index} of ${this.id} cannot be read from the disk`, { cause });

@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { abortError, ShoalError } from '../../common/errors.js';
 import type { Hasher } from '../hasher.js';
 import { chunkBytesFor, encodeManifest, type Manifest } from '../manifest.js';
-import { isZero, readFullySync, removeIfThere, storageError, writeFully } from './file-io.js';
+import { isZero, readFullySync, removeIfThere, storageError, systemCode, writeFully } from './file-io.js';
 import { Lane } from './lane.js';
 import type { Reservation, Space } from './space.js';
 import type { StorePaths } from './store-paths.js';
@@ -139,7 +139,7 @@ export class Ingester {
   }
 
   async #takeFile(fd: number, name: string, options: IngestOptions): Promise<Ingested> {
-    const before = fs.fstatSync(fd, { bigint: true });
+    const before = statusOf(fd, name);
     if (!before.isFile()) {
       throw new ShoalError('invalid', `${name} is not a regular file`, {
         hint: 'pipe its content in: shoal put - --as NAME',
@@ -213,12 +213,20 @@ export class Ingester {
   }
 }
 
+function statusOf(fd: number, name: string): fs.BigIntStats {
+  try {
+    return fs.fstatSync(fd, { bigint: true });
+  } catch (error) {
+    throw storageError(`reading ${name}`, error);
+  }
+}
+
 async function openSource(path: string): Promise<FileHandle> {
   try {
     // Without O_NONBLOCK, a named pipe that nobody writes to would hold the call, and a thread of the pool, for ever.
     return await fs.promises.open(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
+    const code = systemCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR')
       throw new ShoalError('not_found', `there is no file ${path}`, { cause: error });
     if (code === 'EACCES' || code === 'EPERM') {

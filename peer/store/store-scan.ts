@@ -4,7 +4,7 @@ import { abortError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
 import { ChunkSet } from '../chunk-set.js';
 import { chunkBytesFor } from '../manifest.js';
-import { isMissing } from './file-io.js';
+import { isMissing, systemCode } from './file-io.js';
 import { type FileInfo, readInfoSync } from './info-file.js';
 import { readJournalSync } from './store-journal.js';
 import { type StorePaths, SUFFIX } from './store-paths.js';
@@ -70,7 +70,7 @@ function examine(deps: ScanDeps, id: string, suffixes: ReadonlySet<string>): Fou
     return read(deps, id, suffixes);
   } catch (error) {
     // The disk may answer tomorrow, or be given the right owner; what is damaged stays so.
-    if (isSystemError(error) && !isMissing(error)) {
+    if (systemCode(error) !== undefined && !isMissing(error)) {
       deps.log.error({ error, id }, 'a file of the store cannot be read; it is left as it is, and not offered');
       return undefined;
     }
@@ -126,8 +126,4 @@ function discard({ paths, log }: ScanDeps, id: string): undefined {
     }
   }
   return undefined;
-}
-
-function isSystemError(error: unknown): boolean {
-  return error instanceof Error && typeof (error as NodeJS.ErrnoException).errno === 'number';
 }
