@@ -1,4 +1,3 @@
-import { connect } from 'node:net';
 import {
   type CallOptions,
   Client,
@@ -19,6 +18,7 @@ import type { PutRequest } from '../../proto/gen/shoal/control/v1/PutRequest.js'
 import type { VerifyEvent__Output } from '../../proto/gen/shoal/control/v1/VerifyEvent.js';
 import type { VerifyRequest } from '../../proto/gen/shoal/control/v1/VerifyRequest.js';
 import { CHANNEL_OPTIONS, CONTROL_PROTO, fromGrpcError, loadProto } from '../grpc.js';
+import { probeControlSocket } from './control-socket.js';
 import type { StoredSession } from './session-file.js';
 
 type UnaryMethod =
@@ -76,7 +76,7 @@ export class ControlClient {
 
   /** Throws `unavailable` with a hint when nobody listens on the socket, `denied` when we may not open it. */
   static async connect(options: ControlClientOptions): Promise<ControlClient> {
-    await probe(options.socketPath, options.signal);
+    await probeControlSocket(options.socketPath, options.signal);
     return new ControlClient(options);
   }
 
@@ -224,32 +224,4 @@ function isBare(thrown: unknown, code: number): boolean {
   if (!(thrown instanceof Error)) return false;
   const { code: found, metadata } = thrown as ServiceError;
   return found === code && (metadata?.get(RICH_STATUS_KEY).length ?? 0) === 0;
-}
-
-/** Connects once and hangs up: a plain socket tells better than a gRPC channel why nobody answers. */
-function probe(socketPath: string, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ path: socketPath, signal });
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve();
-    });
-    socket.once('error', (error: NodeJS.ErrnoException) => {
-      reject(signal.aborted ? abortError(signal) : noDaemon(error, socketPath));
-    });
-  });
-}
-
-function noDaemon(error: NodeJS.ErrnoException, socketPath: string): ShoalError {
-  if (error.code === 'EACCES' || error.code === 'EPERM') {
-    return new ShoalError('denied', `may not open the control socket ${socketPath}`, {
-      cause: error,
-      hint: 'run the command as the user that runs the peer',
-    });
-  }
-  const reason = error.code === 'ENOENT' ? 'there is no control socket' : 'nobody answers on the control socket';
-  return new ShoalError('unavailable', `no peer is running here: ${reason} ${socketPath}`, {
-    cause: error,
-    hint: 'start one with `npm start` or `shoal peer`, or name the socket of one that runs in SHOAL_SOCKET',
-  });
 }

@@ -40,7 +40,7 @@ export async function callGet(
       found = event.found;
       await sink.found(found);
     } else if (event.progress) {
-      deps.progress.update(progressSample(event.progress, 'fetching'));
+      deps.progress.update(progressSample(event.progress));
     } else if (event.data) {
       await sink.append(event.data);
       appendedBytes += event.data.length;

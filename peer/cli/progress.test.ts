@@ -61,24 +61,32 @@ test('draws no bar when nobody knows the size', () => {
 
 test.each(['auto', 'plain'] as const)('writes a plain line every five seconds without a terminal (%s)', (mode) => {
   const { at, progress, written } = view({ mode });
-  for (let second = 0; second <= 6; second += 1) at(second * 1_000, second * 10 * MB, { peers: 1 });
-  at(6_500, 0, { phase: 'replicating', peers: 2, totalBytes: 0 });
+  for (let second = 0; second <= 7; second += 1) at(second * 1_000, second * 10 * MB, { peers: 1 });
+  at(7_500, 0, { phase: 'replicating', peers: 2, totalBytes: 0 });
   progress.finish();
   expect(written()).toBe(
     [
-      'fetching: 0%, 0 B of 95.4 MiB, 1 peer',
-      'fetching: 50%, 47.7 MiB of 95.4 MiB, 10.0 MB/s, 5.00 s left, 1 peer',
+      'fetching: 10%, 9.5 MiB of 95.4 MiB, 10.0 MB/s, 9.00 s left, 1 peer',
+      'fetching: 60%, 57.2 MiB of 95.4 MiB, 10.0 MB/s, 4.00 s left, 1 peer',
       'replicating: 0 B, 2 copies',
       '',
     ].join('\n'),
   );
 });
 
-test('draws no bar where the mode is plain, though the terminal could', () => {
-  const { at, progress, written } = view({ mode: 'plain', canDraw: true });
-  at(0, 0);
+test('writes no plain line of what takes less than a second', () => {
+  const { at, progress, written } = view({ mode: 'plain' });
+  at(5_000, 0);
+  at(5_999, 100 * MB);
   progress.finish();
-  expect(written()).not.toContain('\r');
+  expect(written()).toBe('');
+});
+
+test('draws no bar where the mode is plain, though the terminal could', () => {
+  const { at, written } = view({ mode: 'plain', canDraw: true });
+  at(0, 0);
+  at(1_000, MB);
+  expect(written()).toBe('fetching: 1%, 977 KiB of 95.4 MiB, 1.0 MB/s, 1m39s left\n');
 });
 
 test('writes events as JSON lines', () => {

@@ -34,6 +34,7 @@ export interface ProgressDeps {
 
 const BAR_INTERVAL_MS = 100;
 const JSON_INTERVAL_MS = 100;
+const PLAIN_DELAY_MS = 1_000;
 const PLAIN_INTERVAL_MS = 5_000;
 const DEFAULT_COLUMNS = 80;
 const BAR_CELLS = 24;
@@ -58,12 +59,15 @@ export function createProgress(
 
 /** How a view looks: what it writes for a sample and its rate, how often at the most, and what it leaves at the end. */
 interface Style {
+  /** Nothing is shown before this much time: what is done sooner needs no lines of progress. */
+  readonly delayMs: number;
   readonly intervalMs: number;
   readonly draw: (sample: ProgressSample, rate: number | undefined, columns: number) => string;
   readonly clear: string;
 }
 
 const BAR_STYLE: Style = {
+  delayMs: 0,
   intervalMs: BAR_INTERVAL_MS,
   // One column stays free: a line that fills the terminal wraps in some of them.
   draw: (sample, rate, columns) => `${CLEAR_LINE}${barLine(sample, rate).slice(0, columns - 1)}`,
@@ -71,23 +75,27 @@ const BAR_STYLE: Style = {
 };
 
 const PLAIN_STYLE: Style = {
+  delayMs: PLAIN_DELAY_MS,
   intervalMs: PLAIN_INTERVAL_MS,
   draw: (sample, rate) => `${sample.phase}: ${facts(sample, rate).join(', ')}\n`,
   clear: '',
 };
 
 const JSON_STYLE: Style = {
+  delayMs: 0,
   intervalMs: JSON_INTERVAL_MS,
   draw: (sample, rate) => `${safeJson(jsonEvent(sample, rate))}\n`,
   clear: '',
 };
 
-/** Writes samples in a style, the first and last of each phase always, those between when enough time has passed. */
+/** Writes samples in a style: the first and last of each phase, and those between when enough time has passed. */
 class StreamProgress implements ProgressView {
   readonly #deps: ProgressDeps;
   readonly #style: Style;
   readonly #rate = new RateMeter();
   #shown: { readonly phase: string; readonly isLast: boolean; readonly atMs: number } | undefined;
+  #phase: string | undefined;
+  #beganMs: number | undefined;
   #isFinished = false;
 
   constructor(deps: ProgressDeps, style: Style) {
@@ -98,13 +106,12 @@ class StreamProgress implements ProgressView {
   update(sample: ProgressSample): void {
     if (this.#isFinished) return;
     const nowMs = this.#deps.now();
-    const isNewPhase = sample.phase !== this.#shown?.phase;
-    if (isNewPhase) this.#rate.reset();
+    this.#beganMs ??= nowMs;
+    if (sample.phase !== this.#phase) this.#rate.reset();
+    this.#phase = sample.phase;
     this.#rate.add(nowMs, sample.doneBytes);
-    const isLast = sample.totalBytes > 0 && sample.doneBytes >= sample.totalBytes;
-    const isDue = nowMs - (this.#shown?.atMs ?? 0) >= this.#style.intervalMs;
-    if (!isNewPhase && !isDue && !(isLast && this.#shown?.isLast === false)) return;
-    this.#shown = { phase: sample.phase, isLast, atMs: nowMs };
+    if (!this.#isDue(sample, nowMs)) return;
+    this.#shown = { phase: sample.phase, isLast: isLast(sample), atMs: nowMs };
     const columns = this.#deps.stream.columns ?? DEFAULT_COLUMNS;
     this.#deps.stream.write(this.#style.draw(sample, this.#rate.bytesPerSecond, columns));
   }
@@ -114,6 +121,16 @@ class StreamProgress implements ProgressView {
     this.#isFinished = true;
     if (this.#shown !== undefined && this.#style.clear !== '') this.#deps.stream.write(this.#style.clear);
   }
+
+  #isDue(sample: ProgressSample, nowMs: number): boolean {
+    if (nowMs - (this.#beganMs ?? nowMs) < this.#style.delayMs) return false;
+    if (this.#shown === undefined || sample.phase !== this.#shown.phase) return true;
+    return nowMs - this.#shown.atMs >= this.#style.intervalMs || (isLast(sample) && !this.#shown.isLast);
+  }
+}
+
+function isLast(sample: ProgressSample): boolean {
+  return sample.totalBytes > 0 && sample.doneBytes >= sample.totalBytes;
 }
 
 function jsonEvent(sample: ProgressSample, rate: number | undefined): Record<string, unknown> {

@@ -222,10 +222,22 @@ test('saves a name of 255 bytes, and says so when it is longer', async () => {
 
 test('shows how far it is, one line in a terminal, plain elsewhere', async () => {
   cli.server.catalogue.add('a', content);
-  cli.server.progress = [{ phase: 'PHASE_FETCHING', doneBytes: 617_283, totalBytes: 1_234_567, peers: 2 }];
+  const half = { phase: 'PHASE_FETCHING', doneBytes: 617_283, totalBytes: 1_234_567, peers: 2 } as const;
+  cli.server.progress = [half];
   expect((await cli.run(['get', 'a'], { isTerminal: true })).stderr).toContain(
     '\r\u001b[Kfetching [###########-------------] 49%  603 KiB of 1.2 MiB  2 peers\r\u001b[Ka: 1.2 MiB',
   );
-  expect((await cli.run(['get', 'a'])).stderr).toMatch(/^fetching: 49%, 603 KiB of 1\.2 MiB, 2 peers\na: 1\.2 MiB/);
+  cli.server.progress = [{ ...half, doneBytes: 0 }, half];
+  const elsewhere = await cli.run(['get', 'a'], { now: ticking() });
+  expect(elsewhere.stderr).toMatch(/^fetching: 49%, 603 KiB of 1\.2 MiB, .*2 peers\na: 1\.2 MiB/);
   expect((await cli.run(['get', 'a'], { isTerminal: true, env: { TERM: 'dumb' } })).stderr).not.toContain('\r');
 });
+
+/** A clock on which a second passes from one look to the next. */
+function ticking(): () => number {
+  let nowMs = 0;
+  return () => {
+    nowMs += 1_000;
+    return nowMs;
+  };
+}

@@ -31,7 +31,7 @@ async function callVerify(context: CommandContext, ref: string): Promise<VerifyD
   let done: VerifyDone__Output | undefined;
   try {
     for await (const event of client.verify({ ref })) {
-      if (event.progress) progress.update(progressSample(event.progress, 'verifying'));
+      if (event.progress) progress.update({ ...progressSample(event.progress), phase: 'verifying' });
       else if (event.done) done = event.done;
     }
   } finally {
