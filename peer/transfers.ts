@@ -30,7 +30,7 @@ const FETCHER_OPTIONS = {
   maxNeighbours: 32,
   maxWindowBytes: 8 * 1024 * 1024,
   silentMs: 10_000,
-  noSourceMs: 20_000,
+  noSourceMs: 10_000,
 };
 
 /** What everything here needs. */

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLogger, type Logger } from '../../common/log.js';
@@ -27,6 +27,8 @@ export interface TestIndex {
   stop(): Promise<void>;
   /** Starts again where it was, with what it stored. */
   start(): Promise<void>;
+  /** Starts again where it was, with its key and nothing else. */
+  wipe(): Promise<void>;
   /** Stops for good and removes its folder. */
   remove(): Promise<void>;
 }
@@ -77,6 +79,11 @@ export async function startIndex(env: NodeJS.ProcessEnv = {}): Promise<TestIndex
     async stop() {
       await running?.close(0);
       running = undefined;
+    },
+    async wipe() {
+      await index.stop();
+      await Promise.all((await readdir(dir)).map((name) => rm(join(dir, name), { recursive: true })));
+      await index.start();
     },
     async remove() {
       await index.stop();
