@@ -41,6 +41,9 @@ export function createApp(deps: AppDeps): Express {
   const app = express();
   app.disable('etag');
   app.disable('x-powered-by');
+  // One spelling for each path, as the document says.
+  app.enable('case sensitive routing');
+  app.enable('strict routing');
   app.use(requestLog(deps.log), helmet(), countRequests(deps.metrics));
   mountRoutes(app, routes, deps);
   app.use((request) => {

@@ -1,7 +1,7 @@
 import express, { type Express, type Request, type RequestHandler } from 'express';
 import type { z } from 'zod';
 import { type ErrorCode, ShoalError } from '../common/errors.js';
-import { LIMITS } from './api.js';
+import { LIMITS, ON_BEHALF_HEADER, type TicketClaims } from './api.js';
 import type { Authenticator, Caller } from './auth.js';
 import type { IndexMetrics } from './metrics.js';
 
@@ -47,8 +47,8 @@ export interface Route<
   readonly section: Section;
   readonly summary: string;
   readonly access: Access;
-  /** Whether a peer that passes on no more than a user's publish ticket may call. */
-  readonly publishTicketSuffices?: boolean;
+  /** With which tickets, in place of a session, a peer may call; none unless told. */
+  readonly tickets?: readonly TicketClaims['act'][];
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;
@@ -88,7 +88,7 @@ export function mountRoutes(
   routes: readonly AnyRoute[],
   deps: { readonly authenticator: Authenticator; readonly metrics: IndexMetrics; readonly readiness: Readiness },
 ): void {
-  const json = express.json({ limit: LIMITS.bodyBytes, strict: false });
+  const json = express.json({ limit: LIMITS.bodyBytes, strict: false, verify: refuseEmpty });
   const methodsOf = new Map<string, string[]>();
   for (const declared of routes) {
     const { method, path } = declared;
@@ -147,9 +147,9 @@ function authenticate(declared: AnyRoute, authenticator: Authenticator): Request
   };
 }
 
-function checkAccess({ access, publishTicketSuffices = false }: AnyRoute, caller: Caller, name: unknown): void {
-  if (caller.publishOnly && !publishTicketSuffices) {
-    throw new ShoalError('denied', 'a publish ticket lets a peer publish and nothing else');
+function checkAccess({ access, tickets = [] }: AnyRoute, caller: Caller, name: unknown): void {
+  if (caller.ticket !== undefined && !tickets.includes(caller.ticket.act)) {
+    throw new ShoalError('denied', `the ticket in ${ON_BEHALF_HEADER} gives no right to this`);
   }
   if (access !== 'caller' && caller.peer === undefined) {
     throw new ShoalError('denied', 'only a peer that has joined may do this');
@@ -183,9 +183,7 @@ function answer(declared: AnyRoute): RequestHandler {
 
 function parse(schema: z.ZodType | undefined, value: unknown, place: 'path' | 'query' | 'body'): unknown {
   if (schema === undefined) return undefined;
-  if (place === 'body' && value === undefined) {
-    throw new ShoalError('invalid', 'this needs a body in JSON, sent with Content-Type: application/json');
-  }
+  if (place === 'body' && value === undefined) throw noBody();
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const errors = parsed.error.issues.slice(0, 20).map(({ path, message }) => ({
@@ -197,6 +195,15 @@ function parse(schema: z.ZodType | undefined, value: unknown, place: 'path' | 'q
     cause: parsed.error,
     details: { errors },
   });
+}
+
+/** Express takes no body at all for `{}`. */
+function refuseEmpty(_request: unknown, _response: unknown, body: Buffer): void {
+  if (body.length === 0) throw noBody();
+}
+
+function noBody(): ShoalError {
+  return new ShoalError('invalid', 'this needs a body in JSON, sent with Content-Type: application/json');
 }
 
 function refuseMethod(allow: string): RequestHandler {
