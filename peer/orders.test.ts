@@ -1,0 +1,218 @@
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import { ShoalError } from '../common/errors.js';
+import { createLogger } from '../common/log.js';
+import type { Order } from '../index-server/api.js';
+import type { Signer } from '../index-server/signer.js';
+import type { StoredFile } from './chunk-store.js';
+import { OrderRunner } from './orders.js';
+import type { Fetch, FetchOutcome, FetchRequest } from './swarm/fetch.js';
+import { claimsFor, newSigner } from './testing/signatures.js';
+import { waitFor } from './testing/wait-for.js';
+import { TicketVerifier } from './tickets.js';
+
+const id = (n: number) => `${n}`.repeat(64);
+
+let signer: Signer;
+beforeAll(async () => {
+  signer = await newSigner();
+});
+
+/** A file that is here as far as these tests look. */
+function heldFile(fileId: string, isComplete = true) {
+  const file = {
+    id: fileId,
+    isComplete,
+    records: [] as readonly string[],
+    async setRecords(records: readonly string[]) {
+      file.records = records;
+    },
+  };
+  return file as typeof file & StoredFile;
+}
+
+interface Started {
+  readonly request: FetchRequest;
+  finish(error?: ShoalError): void;
+  isCancelled(): boolean;
+}
+
+function setUp(concurrency = 2) {
+  const files = new Map<string, StoredFile>();
+  const started: Started[] = [];
+  const removed: string[] = [];
+  const changed: string[] = [];
+  const clock = { now: 1_000 };
+  let beats = 0;
+  const verifier = new TicketVerifier({ clockToleranceSeconds: 0 });
+  verifier.setKeys([signer.publicJwk]);
+  const start = (request: FetchRequest): Fetch => {
+    const file = heldFile(request.id, false);
+    let settle: { resolve(outcome: FetchOutcome): void; reject(error: ShoalError): void };
+    const outcome = new Promise<FetchOutcome>((resolve, reject) => {
+      settle = { resolve, reject };
+    });
+    let signal: AbortSignal | undefined;
+    started.push({
+      request,
+      finish(error) {
+        if (error !== undefined) {
+          settle.reject(error);
+          return;
+        }
+        Object.assign(file, { isComplete: true });
+        files.set(request.id, file);
+        settle.resolve({ file, receivedBytes: 7, peers: 1 });
+      },
+      isCancelled: () => signal?.aborted === true,
+    });
+    return {
+      id: request.id,
+      opened: async () => file,
+      finished: (given) => {
+        signal = given;
+        given.addEventListener('abort', () => settle.reject(new ShoalError('cancelled', 'cancelled')));
+        return outcome;
+      },
+      onProgress: () => () => undefined,
+      prioritise: () => undefined,
+    };
+  };
+  const runner = new OrderRunner(
+    {
+      store: { get: (fileId) => files.get(fileId) },
+      fetcher: { start },
+      verifier,
+      membership: { livePeers: [{ name: 'peer-2', address: 'a:1' }], beatNow: () => beats++ },
+      removals: {
+        remove: async (fileId) => {
+          removed.push(fileId);
+          return true;
+        },
+      },
+      announcer: { changed: (fileId) => changed.push(fileId) },
+      log: createLogger({ name: 'test', level: 'silent' }),
+      now: () => clock.now,
+    },
+    { concurrency },
+  );
+  return { runner, files, started, removed, changed, clock, beats: () => beats };
+}
+
+async function replicate(n: number, ticket = 'ticket'): Promise<Order> {
+  const records = [await signer.record(claimsFor(id(n)))];
+  return { do: 'replicate', id: id(n), records, ticket, holders: [{ peer: 'p', address: 'a:1', complete: true }] };
+}
+
+describe('replicate', () => {
+  test('fetches with what the order says and keeps its records', async () => {
+    const { runner, started, files, changed } = setUp();
+    const order = await replicate(1);
+    runner.take([order], 0);
+    expect(started[0]?.request).toEqual({ id: id(1), ticket: 'ticket', holders: order.do === 'replicate' && order.holders });
+    expect(runner.isReplicating(id(1))).toBe(true);
+    started[0]?.finish();
+    await waitFor('the record', () => (files.get(id(1))?.records.length ?? 0) > 0);
+    await waitFor('the end', () => !runner.isReplicating(id(1)));
+    expect(changed).toEqual([id(1)]);
+  });
+
+  test('so many at a time, the others after them', async () => {
+    const { runner, started } = setUp(2);
+    runner.take(await Promise.all([1, 2, 3].map((n) => replicate(n))), 0);
+    expect(started).toHaveLength(2);
+    started[0]?.finish();
+    await waitFor('the third', () => started.length === 3);
+  });
+
+  test('a repeated order brings its new ticket to the fetch that runs', async () => {
+    const { runner, started } = setUp();
+    runner.take([await replicate(1)], 0);
+    runner.take([await replicate(1, 'newer')], 0);
+    expect(started.map(({ request }) => request.ticket)).toEqual(['ticket', 'newer']);
+  });
+
+  test('one that failed is tried again at a later repetition, not at the next', async () => {
+    const { runner, started, clock } = setUp();
+    const order = await replicate(1);
+    runner.take([order], 0);
+    started[0]?.finish(new ShoalError('exhausted', 'no space'));
+    await waitFor('the end', () => !runner.isReplicating(id(1)));
+    runner.take([order], 0);
+    expect(started).toHaveLength(1);
+    clock.now += 2_000;
+    runner.take([order], 0);
+    expect(started).toHaveLength(2);
+  });
+
+  test('a file that is here already only gets its records', async () => {
+    const { runner, started, files } = setUp();
+    files.set(id(1), heldFile(id(1)));
+    runner.take([await replicate(1)], 0);
+    await waitFor('the record', () => (files.get(id(1))?.records.length ?? 0) > 0);
+    expect(started).toEqual([]);
+  });
+
+  test('stops when the peer leaves', async () => {
+    const { runner, started } = setUp();
+    runner.take([await replicate(1)], 0);
+    await runner.stop();
+    expect(started[0]?.isCancelled()).toBe(true);
+    runner.take([await replicate(2)], 0);
+    expect(started).toHaveLength(1);
+  });
+});
+
+describe('a copy that a peer asks for', () => {
+  test('is fetched from the peers that are known, while the index is asked for its order', async () => {
+    const { runner, started, beats } = setUp();
+    const copying = runner.replicate(id(1), 'ticket', new AbortController().signal);
+    expect(runner.isReplicating(id(1))).toBe(true);
+    expect(beats()).toBe(1);
+    expect(started[0]?.request.holders).toEqual([{ peer: 'peer-2', address: 'a:1', complete: false }]);
+    started[0]?.finish();
+    expect(await copying).toEqual({ receivedBytes: 7 });
+    expect(runner.isReplicating(id(1))).toBe(false);
+  });
+
+  test('that is here already costs nothing', async () => {
+    const { runner, started, files } = setUp();
+    files.set(id(1), heldFile(id(1)));
+    expect(await runner.replicate(id(1), 'ticket', new AbortController().signal)).toEqual({ receivedBytes: 0 });
+    expect(started).toEqual([]);
+  });
+});
+
+describe('update', () => {
+  test('puts the records in place of the old ones', async () => {
+    const { runner, files, changed } = setUp();
+    const file = heldFile(id(1));
+    file.records = ['old'];
+    files.set(id(1), file);
+    const records = [await signer.record(claimsFor(id(1), { tags: { a: 'b' } }))];
+    runner.take([{ do: 'update', id: id(1), records }], 0);
+    await waitFor('the records', () => file.records[0] !== 'old');
+    expect(file.records).toEqual(records);
+    expect(changed).toEqual([id(1)]);
+  });
+
+  test.each([
+    ['of another index', async () => (await newSigner()).record(claimsFor(id(1)))],
+    ['of another file', async () => signer.record(claimsFor(id(2)))],
+  ])('a record %s is not kept', async (_what, make) => {
+    const { runner, files, changed } = setUp();
+    const file = heldFile(id(1));
+    file.records = ['old'];
+    files.set(id(1), file);
+    runner.take([{ do: 'update', id: id(1), records: [await make()] }], 0);
+    await runner.stop();
+    expect(file.records).toEqual(['old']);
+    expect(changed).toEqual([]);
+  });
+});
+
+test('drop removes the file', async () => {
+  const { runner, removed } = setUp();
+  runner.take([{ do: 'drop', id: id(1) }], 0);
+  await waitFor('the removal', () => removed.length === 1);
+  expect(removed).toEqual([id(1)]);
+});
