@@ -108,7 +108,11 @@ describe('replicate', () => {
     const { runner, started, files, changed } = setUp();
     const order = await replicate(1);
     runner.take([order], 0);
-    expect(started[0]?.request).toEqual({ id: id(1), ticket: 'ticket', holders: order.do === 'replicate' && order.holders });
+    expect(started[0]?.request).toEqual({
+      id: id(1),
+      ticket: 'ticket',
+      holders: order.do === 'replicate' && order.holders,
+    });
     expect(runner.isReplicating(id(1))).toBe(true);
     started[0]?.finish();
     await waitFor('the record', () => (files.get(id(1))?.records.length ?? 0) > 0);

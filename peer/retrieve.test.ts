@@ -1,0 +1,148 @@
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import { ShoalError } from '../common/errors.js';
+import type { Located } from '../index-server/api.js';
+import type { Signer } from '../index-server/signer.js';
+import type { StoredFile } from './chunk-store.js';
+import { Retriever } from './retrieve.js';
+import type { Fetch, FetchRequest } from './swarm/fetch.js';
+import { claimsFor, newSigner } from './testing/signatures.js';
+import { TicketVerifier } from './tickets.js';
+
+const ID = 'ab'.repeat(32);
+const other = { peer: 'p2', address: 'p2:1', complete: true };
+const away = new ShoalError('unavailable', 'the index does not answer');
+const signal = new AbortController().signal;
+
+let signer: Signer;
+let record: string;
+let secretRecord: string;
+beforeAll(async () => {
+  signer = await newSigner();
+  record = await signer.record(claimsFor(ID));
+  secretRecord = await signer.record(claimsFor(ID, { visibility: 'private' }));
+});
+
+function setUp(here?: { readonly isComplete: boolean; readonly records: readonly string[] }) {
+  const started: FetchRequest[] = [];
+  const script: { failure?: ShoalError } = {};
+  const verifier = new TicketVerifier({ clockToleranceSeconds: 0 });
+  verifier.setKeys([signer.publicJwk]);
+  const file =
+    here === undefined
+      ? undefined
+      : {
+          id: ID,
+          ...here,
+          async setRecords(records: readonly string[]) {
+            Object.assign(file as object, { records });
+          },
+        };
+  const retriever = new Retriever({
+    store: { get: (id) => (id === ID ? (file as unknown as StoredFile) : undefined) },
+    index: {
+      locate: async () => {
+        if (script.failure !== undefined) throw script.failure;
+        const holders = [other, { peer: 'me', address: 'me:1', complete: true }];
+        return {
+          file: { id: ID, sha256: 's', holders },
+          record,
+          ticket: 'ticket',
+          ticketExpiresAt: '',
+        } as unknown as Located;
+      },
+    },
+    fetcher: {
+      start: (request) => {
+        started.push(request);
+        return { id: request.id } as Fetch;
+      },
+    },
+    membership: {
+      auth: (onBehalf) => ({ bearer: 'token', onBehalf }),
+      livePeers: [{ name: 'p3', address: 'p3:1' }],
+      swarmToken: 'swarm-token',
+      peerName: 'me',
+    },
+    verifier,
+  });
+  return { retriever, started, script, file };
+}
+
+describe('with the index', () => {
+  test('what is here is not fetched, and gets the record that it lacked', async () => {
+    const { retriever, started, file } = setUp({ isComplete: true, records: [] });
+    expect((await retriever.retrieve('name', {}, signal)).file).toBe(file);
+    expect(started).toEqual([]);
+    expect(file?.records).toEqual([record]);
+  });
+
+  test('what is not here, or only in part, is fetched from others', async () => {
+    const { retriever, started } = setUp({ isComplete: false, records: [] });
+    await retriever.retrieve('name', { onBehalf: 'session' }, signal);
+    expect(started).toEqual([{ id: ID, record, ticket: 'ticket', sha256: 's', holders: [other], onBehalf: 'session' }]);
+  });
+
+  test('its word counts, even if the file is here', async () => {
+    const { retriever, script } = setUp({ isComplete: true, records: [record] });
+    script.failure = new ShoalError('not_found', 'no such file');
+    await expect(retriever.retrieve(ID, {}, signal)).rejects.toBe(script.failure);
+  });
+});
+
+describe('without the index', () => {
+  test('a public file that is here is read', async () => {
+    const { retriever, script, file } = setUp({ isComplete: true, records: [record] });
+    script.failure = away;
+    expect((await retriever.retrieve(ID, {}, signal)).file).toBe(file);
+  });
+
+  test('a private one is not, but by who has had it', async () => {
+    const { retriever, script, file } = setUp({ isComplete: true, records: [secretRecord] });
+    await retriever.retrieve(ID, { onBehalf: 'anns-session' }, signal);
+    Object.assign(file as object, { records: [secretRecord] });
+    script.failure = away;
+    await expect(retriever.retrieve(ID, {}, signal)).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(retriever.retrieve(ID, { onBehalf: 'bobs-session' }, signal)).rejects.toBe(away);
+    expect((await retriever.retrieve(ID, { onBehalf: 'anns-session' }, signal)).file).toBe(file);
+  });
+
+  test('a public file is fetched from the peers that were live last', async () => {
+    const { retriever, script, started } = setUp();
+    script.failure = away;
+    await retriever.retrieve(ID, {}, signal);
+    expect(started).toEqual([
+      { id: ID, ticket: 'swarm-token', holders: [{ peer: 'p3', address: 'p3:1', complete: false }] },
+    ]);
+  });
+
+  test('one that was located before is fetched with the ticket of that time', async () => {
+    const { retriever, script, started } = setUp();
+    await retriever.locate('name', {}, signal);
+    script.failure = away;
+    await retriever.retrieve(ID, {}, signal);
+    expect(started).toEqual([
+      {
+        id: ID,
+        ticket: 'ticket',
+        record,
+        sha256: 's',
+        holders: [other, { peer: 'p3', address: 'p3:1', complete: false }],
+      },
+    ]);
+  });
+
+  test('a session that was never checked is no session', async () => {
+    const { retriever, script } = setUp({ isComplete: true, records: [record] });
+    script.failure = away;
+    await expect(retriever.retrieve(ID, { onBehalf: 'made-up' }, signal)).rejects.toBe(away);
+  });
+
+  test('a name cannot be looked up', async () => {
+    const { retriever, script } = setUp({ isComplete: true, records: [record] });
+    script.failure = away;
+    await expect(retriever.retrieve('name', {}, signal)).rejects.toMatchObject({
+      code: 'unavailable',
+      hint: expect.stringContaining('by its id'),
+    });
+  });
+});
