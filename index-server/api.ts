@@ -535,6 +535,8 @@ export const recordClaimsSchema = z.object({
   chunks: z.number().int(),
   tags: z.record(z.string(), z.string()),
   visibility: visibilitySchema,
+  /** Of a tombstone: the versions below this one are not meant. */
+  only: z.boolean().optional(),
   /** User ids (not names) that may read it besides the owner. */
   readers: z.array(z.string()),
   replicas: z.number().int(),

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { ShoalError } from '../common/errors.js';
-import { ON_BEHALF_HEADER, PEER_ACCOUNT } from './api.js';
+import { ON_BEHALF_HEADER, PEER_ACCOUNT, type TicketClaims } from './api.js';
 import type { Catalog, UserRow } from './catalog.js';
 import { isLoopback } from './config.js';
 import { ExpiringCache } from './expiring-cache.js';
@@ -10,7 +10,7 @@ import type { PeerIdentity, Signer } from './signer.js';
 
 /*
  * Who is calling. A session opens the index to a person, a peer token to a peer; a peer acts as the account `shoal`,
- * or for the user whose session or publish ticket it passes on.
+ * or for the user whose session or ticket it passes on.
  */
 
 /** The peers' own account. Its id is fixed, so that its files are still its own after the store was lost. */
@@ -21,6 +21,9 @@ export const PEER_ACCOUNT_ROW: UserRow = {
   locked: false,
   createdAt: 0,
 };
+
+/** How the subject of a ticket begins that was made out to a peer. */
+export const PEER_SUBJECT = 'peer:';
 
 /** The session that a request was made in. */
 export interface CallerSession {
@@ -34,10 +37,10 @@ export interface Caller {
   readonly user: UserRow;
   /** The peer that speaks, if it is one. */
   readonly peer?: PeerIdentity;
-  /** Unset for a peer that acts as its own account or by a publish ticket. */
+  /** Unset for a peer that acts as its own account or by a ticket. */
   readonly session?: CallerSession;
-  /** The user gave the peer no more than the right to publish. */
-  readonly publishOnly: boolean;
+  /** What the peer was given instead of a session: a right to one thing. */
+  readonly ticket?: TicketClaims;
 }
 
 /** What is stored of a session token. */
@@ -79,13 +82,13 @@ export class Authenticator {
     // Peer tokens are JWTs; sessions are base64url and have no dot.
     if (!bearer.includes('.')) {
       if (onBehalf !== undefined) throw this.#failure('bad_on_behalf', 'only a peer can act on behalf of somebody');
-      return { ...(await this.#sessionCaller(bearer, 'unknown_session')), publishOnly: false };
+      return this.#sessionCaller(bearer, 'unknown_session');
     }
     const peer = await this.#peerOf(bearer);
-    if (onBehalf === undefined) return { user: PEER_ACCOUNT_ROW, peer, publishOnly: false };
+    if (onBehalf === undefined) return { user: PEER_ACCOUNT_ROW, peer };
     if (typeof onBehalf !== 'string') throw this.#failure('malformed', `${ON_BEHALF_HEADER} was given twice`);
-    if (onBehalf.includes('.')) return { user: await this.#ticketUser(onBehalf), peer, publishOnly: true };
-    return { ...(await this.#sessionCaller(onBehalf, 'bad_on_behalf')), peer, publishOnly: false };
+    if (onBehalf.includes('.')) return this.#ticketCaller(onBehalf, peer);
+    return { ...(await this.#sessionCaller(onBehalf, 'bad_on_behalf')), peer };
   }
 
   /** Lets a peer join that knows the secret, or, where none is set, that calls from this machine. */
@@ -134,22 +137,22 @@ export class Authenticator {
     }
   }
 
-  async #ticketUser(ticket: string): Promise<UserRow> {
-    const userId = await this.#publisherOf(ticket);
-    const [user] = userId === PEER_ACCOUNT ? [PEER_ACCOUNT_ROW] : await this.#catalog.usersById([userId]);
+  async #ticketCaller(token: string, peer: PeerIdentity): Promise<Caller> {
+    const ticket = await this.#ticket(token);
+    // What a ticket says of a peer is about a copy that it keeps, in nobody's name.
+    const isPeers = ticket.sub.startsWith(PEER_SUBJECT) || ticket.sub === PEER_ACCOUNT;
+    const [user] = isPeers ? [PEER_ACCOUNT_ROW] : await this.#catalog.usersById([ticket.sub]);
     if (user === undefined || user.locked) throw this.#failure('bad_on_behalf', 'the user of the ticket is unknown');
-    return user;
+    return { user, peer, ticket };
   }
 
-  async #publisherOf(ticket: string): Promise<string> {
+  async #ticket(token: string): Promise<TicketClaims> {
     try {
-      const claims = await this.#signer.verifyTicket(ticket, this.#now());
-      if (claims.act === 'publish') return claims.sub;
+      return await this.#signer.verifyTicket(token, this.#now());
     } catch (error) {
       this.#metrics.authFailure('bad_on_behalf');
       throw error;
     }
-    throw this.#failure('bad_on_behalf', 'the ticket is not for publishing');
   }
 
   #failure(reason: AuthFailure, message: string): ShoalError {

@@ -36,7 +36,7 @@ import {
 export interface Auth {
   /** A session, or a peer token. */
   readonly bearer: string;
-  /** With a peer token: the session, or to publish the publish ticket, of the user that the peer acts for. */
+  /** With a peer token: the session, or where that suffices a ticket, of the user that the peer acts for. */
   readonly onBehalf?: string | undefined;
 }
 

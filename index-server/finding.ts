@@ -1,5 +1,5 @@
 import { type FileDetail, type FilePage, type Holder, isFileId, LIMITS, type ListQuery, type Located } from './api.js';
-import type { Caller } from './auth.js';
+import { type Caller, PEER_SUBJECT } from './auth.js';
 import type { Catalog, FileRow, Page, PageRequest, UserRow } from './catalog.js';
 import type { IndexMetrics } from './metrics.js';
 import { noFile, resolve } from './resolve.js';
@@ -54,19 +54,19 @@ export class Finding {
   }
 
   /**
-   * Where to fetch the file that `ref` means, with a ticket to show there. The caller's own peer is left out. A publish
-   * ticket reaches what was published with such a one: files of its user, by id, that the calling peer holds itself.
+   * Where to fetch the file that `ref` means, with a ticket to show there. The caller's own peer is left out. A read
+   * ticket reaches its file, by id, and a publish ticket what was published with such a one: files of its user, by id,
+   * that the calling peer holds itself.
    */
   async locate(
     caller: Caller,
     { ref, limit = LIMITS.holders }: { ref: string; limit?: number | undefined },
   ): Promise<Located> {
-    const { catalog, signer, metrics, now } = this.#deps;
-    const row = await resolve(catalog, ref, caller.user);
-    if (caller.publishOnly && !(isFileId(ref) && (await this.#isPublisher(caller, row)))) throw noFile(ref);
+    const { signer, metrics, now } = this.#deps;
+    const row = await this.#reach(caller, ref);
     const holders = await this.#holders(row.id, limit, caller.peer?.name);
-    const subject = { sub: caller.user.id, name: caller.user.name, act: 'read', file: row.id } as const;
-    const ticket = await signer.ticket(subject, now());
+    const { sub, name } = readerOf(caller);
+    const ticket = await signer.ticket({ sub, name, act: 'read', file: row.id }, now());
     metrics.locates.inc({ result: holders.length > 0 ? 'with_holders' : 'without_holders' });
     return {
       file: detailOf(row, { readers: await this.#readerNames(row, caller.user), holders }),
@@ -80,6 +80,22 @@ export class Finding {
   async detail(row: FileRow, user: UserRow): Promise<FileDetail> {
     const [readers, holders] = await Promise.all([this.#readerNames(row, user), this.#holders(row.id, LIMITS.holders)]);
     return detailOf(row, { readers, holders });
+  }
+
+  async #reach(caller: Caller, ref: string): Promise<FileRow> {
+    const { catalog } = this.#deps;
+    const { ticket, user, peer } = caller;
+    if (ticket?.act === 'read') {
+      if (ref !== ticket.file) throw noFile(ref);
+      // Made out to a peer, for a copy: who may read the file is no business of that, but it must be this peer.
+      if (!ticket.sub.startsWith(PEER_SUBJECT)) return resolve(catalog, ref, user);
+      const [row] = ticket.sub === `${PEER_SUBJECT}${peer?.name}` ? await catalog.allVersionsWithId(ref) : [];
+      if (row === undefined) throw noFile(ref);
+      return row;
+    }
+    const row = await resolve(catalog, ref, user);
+    if (ticket?.act === 'publish' && !(isFileId(ref) && (await this.#isPublisher(caller, row)))) throw noFile(ref);
+    return row;
   }
 
   async #isPublisher({ user, peer }: Caller, row: FileRow): Promise<boolean> {
@@ -97,9 +113,14 @@ export class Finding {
   /** Whom a file is shared with is its owner's business; others learn that they are among them. */
   async #readerNames(row: FileRow, user: UserRow): Promise<readonly string[]> {
     if (row.readers.length === 0) return [];
-    if (row.ownerId !== user.id) return [user.name];
+    if (row.ownerId !== user.id) return row.readers.includes(user.id) ? [user.name] : [];
     return (await this.#deps.catalog.usersById(row.readers)).map((reader) => reader.name).sort();
   }
+}
+
+/** Whom a new read ticket is made out to. */
+function readerOf({ ticket, user }: Caller): { readonly sub: string; readonly name: string } {
+  return ticket?.act === 'read' ? ticket : { sub: user.id, name: user.name };
 }
 
 function pageRequest(limit: number | undefined, token: string | undefined): PageRequest {

@@ -12,6 +12,7 @@ import type {
   ReportBody,
 } from './api.js';
 import { recordsRevision } from './api.js';
+import { PEER_SUBJECT } from './auth.js';
 import type { Catalog, PeerRow } from './catalog.js';
 import type { IndexMetrics } from './metrics.js';
 import type { Orders } from './orders.js';
@@ -163,7 +164,7 @@ export class Membership {
   async #tokens(peer: PeerIdentity): Promise<Pick<Joined, 'peerToken' | 'swarmToken' | 'tokensExpireAt' | 'keys'>> {
     const { signer, now } = this.#deps;
     const peerToken = await signer.peerToken(peer, now());
-    const swarmToken = await signer.ticket({ sub: `peer:${peer.name}`, name: peer.name, act: 'peer' }, now());
+    const swarmToken = await signer.ticket({ sub: `${PEER_SUBJECT}${peer.name}`, name: peer.name, act: 'peer' }, now());
     return {
       peerToken: peerToken.token,
       swarmToken: swarmToken.token,

@@ -92,7 +92,7 @@ const ON_BEHALF_PARAMETER = {
   name: ON_BEHALF_HEADER,
   in: 'header',
   required: false,
-  description: 'From a peer: the session, or to publish the publish ticket, of the user that it acts for',
+  description: 'From a peer: the session of the user that it acts for, or where that suffices a ticket',
   schema: { type: 'string' },
 };
 

@@ -1,4 +1,5 @@
 import { LIMITS, type Order } from './api.js';
+import { PEER_SUBJECT } from './auth.js';
 import type { Catalog, FileRow, OrderRow, PeerRow } from './catalog.js';
 import type { Replicator } from './replicator.js';
 import type { Signer } from './signer.js';
@@ -74,7 +75,7 @@ export class Orders {
     });
     if (holders.length === 0) return 'later';
     // Made out to the peer itself: who may read the file is no business of a copy.
-    const subject = { sub: `peer:${peer.name}`, name: peer.name, act: 'read', file: id } as const;
+    const subject = { sub: `${PEER_SUBJECT}${peer.name}`, name: peer.name, act: 'read', file: id } as const;
     const { token } = await signer.ticket(subject, now());
     return { do: 'replicate', id, records, ticket: token, holders: [...holders] };
   }

@@ -95,15 +95,9 @@ export class Publishing {
 
   async #removeTarget({ kind, rows }: OwnTarget): Promise<readonly FileRow[]> {
     const { catalog } = this.#deps;
-    if (kind === 'name') {
-      const gone = await catalog.removeName(await this.#tombstone(rows[0]));
-      // One tombstone an id: peers that hold an older version and were away learn from it that it is gone.
-      const others = gone.filter((row) => row.id !== rows[0].id);
-      await catalog.restoreTombstones(await Promise.all(others.map((row) => this.#tombstone(row))));
-      return gone;
-    }
+    if (kind === 'name') return catalog.removeName(await this.#tombstone(rows[0], false));
     const gone: FileRow[] = [];
-    for (const row of rows) gone.push(...(await catalog.removeVersion(await this.#tombstone(row))));
+    for (const row of rows) gone.push(...(await catalog.removeVersion(await this.#tombstone(row, true))));
     return gone;
   }
 
@@ -147,10 +141,11 @@ export class Publishing {
     return { ...signed, record: await this.#deps.signer.record(claimsOf(signed, 'record')) };
   }
 
-  async #tombstone(row: FileRow): Promise<TombstoneRow> {
+  async #tombstone(row: FileRow, only: boolean): Promise<TombstoneRow> {
     const removedAt = this.#deps.now();
-    const record = await this.#deps.signer.record(claimsOf({ ...row, publishedAt: removedAt }, 'tombstone'));
-    return { ownerId: row.ownerId, name: row.name, version: row.version, id: row.id, removedAt, record };
+    const claims = { ...claimsOf({ ...row, publishedAt: removedAt }, 'tombstone'), ...(only && { only }) };
+    const record = await this.#deps.signer.record(claims);
+    return { ownerId: row.ownerId, name: row.name, version: row.version, id: row.id, removedAt, record, only };
   }
 }
 

@@ -88,6 +88,6 @@ export class Restoring {
 }
 
 function tombstoneOf(claims: RecordClaims, record: string): TombstoneRow {
-  const { ownerId, name, version, id, publishedAt } = claims;
-  return { ownerId, name, version, id, removedAt: Date.parse(publishedAt), record };
+  const { ownerId, name, version, id, publishedAt, only = false } = claims;
+  return { ownerId, name, version, id, removedAt: Date.parse(publishedAt), record, only };
 }
