@@ -1,5 +1,6 @@
 import {
   type CallOptions,
+  type ChannelOptions,
   Client,
   type ClientDuplexStream,
   type ClientReadableStream,
@@ -11,12 +12,12 @@ import {
 import type { MethodDefinition } from '@grpc/proto-loader';
 import { abortError, ShoalError } from '../../common/errors.js';
 import type { ControlServiceDefinition } from '../../proto/gen/shoal/control/v1/ControlService.js';
-import type { GetEvent__Output } from '../../proto/gen/shoal/control/v1/GetEvent.js';
 import type { GetRequest } from '../../proto/gen/shoal/control/v1/GetRequest.js';
-import type { PutEvent__Output } from '../../proto/gen/shoal/control/v1/PutEvent.js';
+import type { GetResponse__Output } from '../../proto/gen/shoal/control/v1/GetResponse.js';
 import type { PutRequest } from '../../proto/gen/shoal/control/v1/PutRequest.js';
-import type { VerifyEvent__Output } from '../../proto/gen/shoal/control/v1/VerifyEvent.js';
+import type { PutResponse__Output } from '../../proto/gen/shoal/control/v1/PutResponse.js';
 import type { VerifyRequest } from '../../proto/gen/shoal/control/v1/VerifyRequest.js';
+import type { VerifyResponse__Output } from '../../proto/gen/shoal/control/v1/VerifyResponse.js';
 import { CHANNEL_OPTIONS, CONTROL_PROTO, fromGrpcError, loadProto } from '../grpc.js';
 import { probeControlSocket } from './control-socket.js';
 import type { StoredSession } from './session-file.js';
@@ -49,12 +50,14 @@ type ResponseOf<K extends UnaryMethod> =
 
 /** A `Put` under way. Events come in order; the iteration throws a {@link ShoalError} when the call fails. */
 export interface PutCall {
-  readonly events: AsyncIterable<PutEvent__Output>;
-  readonly requests: ClientDuplexStream<PutRequest, PutEvent__Output>;
+  readonly events: AsyncIterable<PutResponse__Output>;
+  readonly requests: ClientDuplexStream<PutRequest, PutResponse__Output>;
 }
 
 // The daemon may have to ask an index that is slow; who wants less says --timeout.
 const UNARY_DEADLINE_MS = 30_000;
+// With the default of 64 KiB a streamed get waits for the daemon after every few frames.
+const OPTIONS: ChannelOptions = { ...CHANNEL_OPTIONS, 'grpc-node.flow_control_window': 8 * 1024 * 1024 };
 const RICH_STATUS_KEY = 'grpc-status-details-bin';
 // In these the session is not what was refused, and the daemon's own words say what was.
 const PASSWORD_METHODS: readonly UnaryMethod[] = ['Register', 'Login', 'ChangePassword'];
@@ -71,7 +74,7 @@ export class ControlClient {
   private constructor(options: ControlClientOptions) {
     this.#options = options;
     this.#methods = loadProto(CONTROL_PROTO)['shoal.control.v1.ControlService'] as Record<string, AnyMethod>;
-    this.#client = new Client(`unix:${options.socketPath}`, credentials.createInsecure(), CHANNEL_OPTIONS);
+    this.#client = new Client(`unix:${options.socketPath}`, credentials.createInsecure(), OPTIONS);
   }
 
   /** Throws `unavailable` with a hint when nobody listens on the socket, `denied` when we may not open it. */
@@ -109,19 +112,19 @@ export class ControlClient {
   }
 
   /** Fetches; see `Get` in the proto. Leaving the iteration early cancels the fetch. */
-  get(request: GetRequest): AsyncIterable<GetEvent__Output> {
-    return this.#serverStream<GetRequest, GetEvent__Output>('Get', request);
+  get(request: GetRequest): AsyncIterable<GetResponse__Output> {
+    return this.#serverStream<GetRequest, GetResponse__Output>('Get', request);
   }
 
   /** Verifies; see `Verify` in the proto. */
-  verify(request: VerifyRequest): AsyncIterable<VerifyEvent__Output> {
-    return this.#serverStream<VerifyRequest, VerifyEvent__Output>('Verify', request);
+  verify(request: VerifyRequest): AsyncIterable<VerifyResponse__Output> {
+    return this.#serverStream<VerifyRequest, VerifyResponse__Output>('Verify', request);
   }
 
   /** Publishes; see `Put` in the proto. The caller writes the requests. Leaving the iteration early cancels the put. */
   put(): PutCall {
     const method = this.#method('Put');
-    const requests = this.#client.makeBidiStreamRequest<PutRequest, PutEvent__Output>(
+    const requests = this.#client.makeBidiStreamRequest<PutRequest, PutResponse__Output>(
       method.path,
       method.requestSerialize,
       method.responseDeserialize,

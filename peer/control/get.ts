@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { ShoalError } from '../../common/errors.js';
 import type { ControlServiceHandlers } from '../../proto/gen/shoal/control/v1/ControlService.js';
 import type { FileEntry } from '../../proto/gen/shoal/control/v1/FileEntry.js';
-import type { GetEvent } from '../../proto/gen/shoal/control/v1/GetEvent.js';
+import type { GetResponse } from '../../proto/gen/shoal/control/v1/GetResponse.js';
 import type { GetRequest__Output } from '../../proto/gen/shoal/control/v1/GetRequest.js';
 import type { StoredFile } from '../chunk-store.js';
 import { claimsOf } from '../records.js';
@@ -23,7 +23,7 @@ export function getHandlers(
   deps: { readonly retriever: Pick<Retriever, 'retrieve'> },
 ): Pick<ControlServiceHandlers, 'Get'> {
   return {
-    Get: edge.events('Get', async ({ ref, target }: GetRequest__Output, caller, sink: EventSink<GetEvent>) => {
+    Get: edge.events('Get', async ({ ref, target }: GetRequest__Output, caller, sink: EventSink<GetResponse>) => {
       const local = target === null ? undefined : await openLocalPath(target, 'write');
       try {
         if (local !== undefined && (await local.stat()).size > 0) {
@@ -44,13 +44,13 @@ class Delivery {
   readonly #retrieved: Retrieved;
   readonly #to: { readonly handle: FileHandle; readonly path: string } | undefined;
   readonly #signal: AbortSignal;
-  readonly #sink: EventSink<GetEvent>;
+  readonly #sink: EventSink<GetResponse>;
 
   constructor(parts: {
     readonly retrieved: Retrieved;
     readonly to: { readonly handle: FileHandle; readonly path: string } | undefined;
     readonly caller: Caller;
-    readonly sink: EventSink<GetEvent>;
+    readonly sink: EventSink<GetResponse>;
   }) {
     this.#retrieved = parts.retrieved;
     this.#to = parts.to;

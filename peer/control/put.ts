@@ -1,6 +1,6 @@
 import { ShoalError } from '../../common/errors.js';
 import type { ControlServiceHandlers } from '../../proto/gen/shoal/control/v1/ControlService.js';
-import type { PutEvent } from '../../proto/gen/shoal/control/v1/PutEvent.js';
+import type { PutResponse } from '../../proto/gen/shoal/control/v1/PutResponse.js';
 import type { PutRequest__Output } from '../../proto/gen/shoal/control/v1/PutRequest.js';
 import type { PutStart__Output } from '../../proto/gen/shoal/control/v1/PutStart.js';
 import type { IngestSource } from '../chunk-store.js';
@@ -35,7 +35,7 @@ async function put(
     readonly source: IngestSource;
     readonly start: PutStart__Output;
     readonly caller: Caller;
-    readonly sink: EventSink<PutEvent>;
+    readonly sink: EventSink<PutResponse>;
   },
 ): Promise<void> {
   const { source, start, caller, sink } = call;
@@ -58,7 +58,7 @@ async function startOf(requests: AsyncIterator<PutRequest__Output>): Promise<Put
  */
 function sentBytes(
   requests: AsyncIterator<PutRequest__Output>,
-  call: { readonly start: PutStart__Output; readonly caller: Caller; readonly sink: EventSink<PutEvent> },
+  call: { readonly start: PutStart__Output; readonly caller: Caller; readonly sink: EventSink<PutResponse> },
 ): IngestSource {
   const { size } = call.start;
   async function* bytes(): AsyncGenerator<Buffer> {

@@ -1,7 +1,7 @@
 import { ShoalError, toShoalError } from '../../common/errors.js';
 import { isFileId } from '../../index-server/api.js';
 import type { ControlServiceHandlers } from '../../proto/gen/shoal/control/v1/ControlService.js';
-import type { VerifyEvent } from '../../proto/gen/shoal/control/v1/VerifyEvent.js';
+import type { VerifyResponse } from '../../proto/gen/shoal/control/v1/VerifyResponse.js';
 import type { VerifyRequest__Output } from '../../proto/gen/shoal/control/v1/VerifyRequest.js';
 import type { ChunkStore } from '../chunk-store.js';
 import { isPublic } from '../records.js';
@@ -17,7 +17,7 @@ interface Deps {
 /** The call that reads what is held of a file and checks it. */
 export function verifyHandlers(edge: CallEdge, deps: Deps): Pick<ControlServiceHandlers, 'Verify'> {
   return {
-    Verify: edge.events('Verify', async ({ ref }: VerifyRequest__Output, caller, sink: EventSink<VerifyEvent>) => {
+    Verify: edge.events('Verify', async ({ ref }: VerifyRequest__Output, caller, sink: EventSink<VerifyResponse>) => {
       const id = await idOf(deps, named(ref), caller);
       const file = deps.store.get(id);
       if (file === undefined) {

@@ -12,14 +12,14 @@ import {
 } from '@grpc/grpc-js';
 import type { ServiceDefinition } from '@grpc/proto-loader';
 import { ShoalError } from '../../common/errors.js';
-import type { GetEvent } from '../../proto/gen/shoal/control/v1/GetEvent.js';
+import type { GetResponse } from '../../proto/gen/shoal/control/v1/GetResponse.js';
 import type { GetRequest__Output } from '../../proto/gen/shoal/control/v1/GetRequest.js';
 import type { LocalPath__Output } from '../../proto/gen/shoal/control/v1/LocalPath.js';
 import type { Progress } from '../../proto/gen/shoal/control/v1/Progress.js';
-import type { PutEvent } from '../../proto/gen/shoal/control/v1/PutEvent.js';
+import type { PutResponse } from '../../proto/gen/shoal/control/v1/PutResponse.js';
 import type { PutRequest__Output } from '../../proto/gen/shoal/control/v1/PutRequest.js';
 import type { PutStart__Output } from '../../proto/gen/shoal/control/v1/PutStart.js';
-import type { VerifyEvent } from '../../proto/gen/shoal/control/v1/VerifyEvent.js';
+import type { VerifyResponse } from '../../proto/gen/shoal/control/v1/VerifyResponse.js';
 import { CONTROL_PROTO, loadProto, toGrpcError } from '../grpc.js';
 import { type Answer, FakeCatalogue, type FakeFile } from './fake-catalogue.js';
 
@@ -204,9 +204,9 @@ export class FakeControlServer {
   }
 }
 
-type PutCall = ServerDuplexStream<PutRequest__Output, PutEvent>;
-type GetCall = ServerWritableStream<GetRequest__Output, GetEvent>;
-type VerifyCall = ServerWritableStream<{ readonly ref: string }, VerifyEvent>;
+type PutCall = ServerDuplexStream<PutRequest__Output, PutResponse>;
+type GetCall = ServerWritableStream<GetRequest__Output, GetResponse>;
+type VerifyCall = ServerWritableStream<{ readonly ref: string }, VerifyResponse>;
 
 function bearer(metadata: Metadata): string | undefined {
   return /^Bearer (.*)$/.exec(metadata.get('authorization')[0]?.toString() ?? '')?.[1];

@@ -1,7 +1,7 @@
 import { open, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { GetDone__Output } from '../../proto/gen/shoal/control/v1/GetDone.js';
-import type { GetEvent__Output } from '../../proto/gen/shoal/control/v1/GetEvent.js';
+import type { GetResponse__Output } from '../../proto/gen/shoal/control/v1/GetResponse.js';
 import type { GetFound__Output } from '../../proto/gen/shoal/control/v1/GetFound.js';
 import type { PutDone__Output } from '../../proto/gen/shoal/control/v1/PutDone.js';
 import type { PutStart } from '../../proto/gen/shoal/control/v1/PutStart.js';
@@ -81,7 +81,7 @@ export class PeerUser {
   /** Fetches; with `path`, into that file, which is made. `onEvent` sees everything that comes. */
   async get(
     ref: string,
-    options: { readonly path?: string; readonly onEvent?: (event: GetEvent__Output) => void } = {},
+    options: { readonly path?: string; readonly onEvent?: (event: GetResponse__Output) => void } = {},
   ): Promise<Got> {
     const target = options.path === undefined ? {} : { target: await emptyFile(options.path) };
     let found: GetFound__Output | undefined;
