@@ -12,6 +12,7 @@ const USAGE = `npm run bench:transfer [-- OPTION ...]
   --mib N        its size in MiB (default 1024)
   --big          also move one of four times that size, for the memory that it takes
   --files N      files in the catalogue that is listed (default 100000)
+  --commands N   how often each command is started whose time is that of starting it (default 10)
   --dir FOLDER   where the data goes while it runs (default data)`;
 
 const options = readOptions();
@@ -26,6 +27,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
   process.on(signal, () => stopping.abort(new Error('interrupted')));
 
 await mkdir(options.parent, { recursive: true });
+await requireSpace();
 const folder = await mkdtemp(join(options.parent, 'bench-'));
 const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SHOAL_')));
 const swarms = new BenchSwarms({ folder, signal: stopping.signal });
@@ -34,7 +36,6 @@ process.exitCode = await main();
 
 async function main() {
   try {
-    await requireSpace();
     const { runTransferBench } = await import('../dist/load-tests/transfer/transfer-bench.js');
     const report = await runTransferBench(
       {
@@ -66,13 +67,14 @@ async function main() {
 async function requireSpace() {
   const { runs, bytes, isBig } = options.bench;
   const wanted = Math.max(2 * runs + 2, isBig ? 4 * 4 : 0) * bytes + 2 ** 30;
-  const { bavail, bsize } = await statfs(folder);
+  const { bavail, bsize } = await statfs(options.parent);
   if (bavail * bsize >= wanted) return;
   const gibibytes = (size) => (size / 2 ** 30).toFixed(1);
-  throw new Error(
-    `${options.parent} has ${gibibytes(bavail * bsize)} GiB free, and ${gibibytes(wanted)} are needed; ` +
+  console.error(
+    `bench:transfer: ${options.parent} has ${gibibytes(bavail * bsize)} GiB free, and ${gibibytes(wanted)} GiB are needed; ` +
       'name another place with --dir, or a smaller file with --mib',
   );
+  process.exit(1);
 }
 
 async function removeAllButLogs(isAll) {
@@ -104,6 +106,7 @@ function readOptions() {
         runs: { type: 'string', default: '3' },
         mib: { type: 'string', default: '1024' },
         big: { type: 'boolean', default: false },
+        commands: { type: 'string', default: '10' },
         files: { type: 'string', default: '100000' },
         dir: { type: 'string', default: join(root, 'data') },
         help: { type: 'boolean', short: 'h' },
@@ -117,6 +120,7 @@ function readOptions() {
       runs: wholeNumber('--runs', values.runs, 99),
       bytes: wholeNumber('--mib', values.mib, 2 ** 20) * 2 ** 20,
       isBig: values.big,
+      commands: wholeNumber('--commands', values.commands, 999),
       files: wholeNumber('--files', values.files, 10_000_000),
     };
     return { bench, parent: values.dir };

@@ -8,7 +8,6 @@ import { usageOf } from './process-usage.js';
 import { publish } from './shoal-transfer.js';
 import { makeRandomFile } from './work-file.js';
 
-const COMMAND_RUNS = 5;
 const QUERY_RUNS = 30;
 const EXAMPLE = 'example.bin';
 
@@ -32,15 +31,24 @@ export interface ListingFigures {
   readonly figures: readonly ListingFigure[];
 }
 
-/** Asks a catalogue of `count` files for pages of it. */
-export async function measureListing(bench: BenchEnvironment, count: number): Promise<ListingFigures> {
+/** Asks a catalogue of so many files for pages of it, with each command so many times. */
+export async function measureListing(
+  bench: BenchEnvironment,
+  options: { readonly files: number; readonly commands: number },
+): Promise<ListingFigures> {
   return await withSwarm(bench, 1, async (swarm) => {
     const peer = swarm.peers[0] as BenchPeer;
     await publishExample(bench, peer);
     const seat = await takeSeat(swarm, bench.signal);
-    const fillSeconds = await fillCatalogue(swarm, seat, { count, example: EXAMPLE, signal: bench.signal });
+    const fillSeconds = await fillCatalogue(swarm, seat, {
+      count: options.files,
+      example: EXAMPLE,
+      signal: bench.signal,
+    });
     const figures: ListingFigure[] = [];
-    for (const question of questions(count)) figures.push(await ask({ bench, peer, seat }, question));
+    for (const question of questions(options.files)) {
+      figures.push(await ask({ bench, peer, seat }, { question, runs: options.commands }));
+    }
     await seat.leave();
     return { fillSeconds, figures, indexPeakBytes: usageOf(swarm.index.pid).peakBytes };
   });
@@ -83,12 +91,12 @@ function listing(args: readonly string[], query: ListQuery): Question {
 
 async function ask(
   { bench, peer, seat }: { readonly bench: BenchEnvironment; readonly peer: BenchPeer; readonly seat: IndexSeat },
-  question: Question,
+  { question, runs }: { readonly question: Question; readonly runs: number },
 ): Promise<ListingFigure> {
   const commandSeconds: number[] = [];
   const answerSeconds: number[] = [];
   let files = 0;
-  for (let i = 0; i < COMMAND_RUNS; i += 1) {
+  for (let i = 0; i < runs; i += 1) {
     const { seconds, stdout } = await runShoal(bench, peer, [...question.args, '--output', 'name', '--quiet']);
     commandSeconds.push(seconds);
     files = stdout.split('\n').length - 1;

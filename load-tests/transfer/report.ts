@@ -12,7 +12,7 @@ export function formatReport(figures: TransferFigures, options: TransferBenchOpt
     `Machine: ${figures.machine}. Load before: ${figures.loadBefore.toFixed(2)}.`,
     `Command: \`${commandOf(options)}\`.`,
     ...figures.missing.map((program) => `Left out, because it is not installed: ${program}.`),
-    `Medians of ${rounds}, in brackets the lowest and the highest; 1 MB is 1,000,000 bytes.`,
+    `Medians of ${rounds} rounds and of ${options.commands} starts of a command, in brackets the lowest and the highest; 1 MB is 1,000,000 bytes.`,
     '',
     `### ${size} from one peer to another, on loopback`,
     '',
@@ -41,9 +41,9 @@ export function formatReport(figures: TransferFigures, options: TransferBenchOpt
   ].join('\n');
 }
 
-function commandOf({ runs, bytes, isBig, files }: TransferBenchOptions): string {
+function commandOf({ runs, bytes, isBig, commands, files }: TransferBenchOptions): string {
   const big = isBig ? ' --big' : '';
-  return `npm run bench:transfer -- --runs ${runs} --mib ${bytes / 2 ** 20} --files ${files}${big}`;
+  return `npm run bench:transfer -- --runs ${runs} --mib ${bytes / 2 ** 20} --commands ${commands} --files ${files}${big}`;
 }
 
 /** One way to move a file, in each of the rounds. */

@@ -26,6 +26,8 @@ export interface TransferBenchOptions {
   readonly bytes: number;
   /** Whether a file of four times that size is moved too. */
   readonly isBig: boolean;
+  /** How often each short command is started. */
+  readonly commands: number;
   /** Files in the full catalogue. */
   readonly files: number;
 }
@@ -49,11 +51,11 @@ export async function runTransferBench(bench: BenchEnvironment, options: Transfe
   const loadBefore = loadavg()[0] ?? 0;
   await mkdir(servedFolder(bench));
   const machine = await describeMachine(bench.folder);
-  const small = await measureSmall(bench);
+  const small = await measureSmall(bench, options);
   const { rounds, missing } = await measureRounds(bench, options);
   const big = options.isBig ? [await measureBig(bench, options.bytes * BIG_FACTOR)] : [];
   bench.say(`a catalogue of ${options.files} files`);
-  const listing = await measureListing(bench, options.files);
+  const listing = await measureListing(bench, options);
   const figures: TransferFigures = {
     machine,
     loadBefore,
@@ -66,11 +68,11 @@ export async function runTransferBench(bench: BenchEnvironment, options: Transfe
   return formatReport(figures, options);
 }
 
-async function measureSmall(bench: BenchEnvironment) {
+async function measureSmall(bench: BenchEnvironment, { commands }: TransferBenchOptions) {
   bench.say(`${formatFileSize(SMALL_BYTES)}, and starting commands`);
   return await withSwarm(bench, 2, async (swarm) => {
     const round = await runRound({ bench, swarm }, { number: 1, bytes: SMALL_BYTES });
-    const startUp = swarm.peers[0] === undefined ? [] : await measureStartUp(bench, swarm.peers[0]);
+    const startUp = swarm.peers[0] === undefined ? [] : await measureStartUp(bench, swarm.peers[0], commands);
     return { bytes: SMALL_BYTES, round, startUp };
   });
 }
