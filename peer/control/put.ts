@@ -1,7 +1,7 @@
 import { ShoalError } from '../../common/errors.js';
 import type { ControlServiceHandlers } from '../../proto/gen/shoal/control/v1/ControlService.js';
-import type { PutResponse } from '../../proto/gen/shoal/control/v1/PutResponse.js';
 import type { PutRequest__Output } from '../../proto/gen/shoal/control/v1/PutRequest.js';
+import type { PutResponse } from '../../proto/gen/shoal/control/v1/PutResponse.js';
 import type { PutStart__Output } from '../../proto/gen/shoal/control/v1/PutStart.js';
 import type { IngestSource } from '../chunk-store.js';
 import type { Publisher, PublishOptions, PublishProgress } from '../publish.js';
@@ -67,8 +67,6 @@ function sentBytes(
       if (next.value.data === undefined) throw new ShoalError('invalid', 'a put has only one start');
       yield next.value.data;
     }
-    // A connection that broke ends the requests as well: that is no end of the file.
-    call.caller.signal.throwIfAborted();
   }
   return size === undefined ? { stream: bytes() } : { stream: bytes(), size };
 }

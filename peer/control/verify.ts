@@ -1,8 +1,8 @@
 import { ShoalError, toShoalError } from '../../common/errors.js';
 import { isFileId } from '../../index-server/api.js';
 import type { ControlServiceHandlers } from '../../proto/gen/shoal/control/v1/ControlService.js';
-import type { VerifyResponse } from '../../proto/gen/shoal/control/v1/VerifyResponse.js';
 import type { VerifyRequest__Output } from '../../proto/gen/shoal/control/v1/VerifyRequest.js';
+import type { VerifyResponse } from '../../proto/gen/shoal/control/v1/VerifyResponse.js';
 import type { ChunkStore } from '../chunk-store.js';
 import { isPublic } from '../records.js';
 import type { Retriever } from '../retrieve.js';

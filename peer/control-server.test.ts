@@ -1,0 +1,258 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { lstat, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { ShoalError } from '../common/errors.js';
+import { createLogger } from '../common/log.js';
+import type { ControlServiceHandlers } from '../proto/gen/shoal/control/v1/ControlService.js';
+import { CallEdge } from './control/call.js';
+import { ControlServer, checkSocketFree } from './control-server.js';
+import { PeerMetrics } from './metrics.js';
+import { PeerUser } from './testing/peer-user.js';
+import { waitFor } from './testing/wait-for.js';
+
+const log = createLogger({ name: 'test', level: 'silent' });
+/** Listens until it is killed. */
+const LISTEN = 'require("node:net").createServer().listen(process.argv[1], () => console.log("listening"))';
+
+/** A client that puts, says so when it is asked for data, and sends none. */
+const PUT = `
+  const grpc = require('@grpc/grpc-js');
+  const proto = require('@grpc/proto-loader').loadSync('shoal/control/v1/control.proto', { includeDirs: ['proto'] });
+  const { ControlService } = grpc.loadPackageDefinition(proto).shoal.control.v1;
+  const call = new ControlService('unix:' + process.argv[1], grpc.credentials.createInsecure()).put();
+  call.on('data', () => console.log('asked'));
+  call.write({ start: { name: 'x' } });
+`;
+
+let dir: string;
+let path: string;
+let metrics: PeerMetrics;
+let server: ControlServer;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'shoal-'));
+  path = join(dir, 'control.sock');
+  metrics = new PeerMetrics();
+});
+afterEach(async () => {
+  await server?.close(0);
+  metrics.close();
+  await rm(dir, { recursive: true, force: true });
+});
+
+function serve(make: (edge: CallEdge) => Partial<ControlServiceHandlers>): ControlServer {
+  const edge = new CallEdge({ metrics, log }, { isLoginRequired: false });
+  server = new ControlServer({ handlers: make(edge) as ControlServiceHandlers, log });
+  return server;
+}
+const whoAmI = (edge: CallEdge) => ({
+  WhoAmI: edge.unary('WhoAmI', async () => ({ username: 'me', peerAccount: true, expiresAt: '' })),
+});
+const count = async (method: string, code: string) =>
+  (await metrics.controlCalls.get()).values.find(({ labels }) => labels.method === method && labels.code === code)
+    ?.value;
+
+describe('the socket', () => {
+  test('can be opened by its owner alone, and leaves nothing else in the folder', async () => {
+    await serve(whoAmI).listen(path);
+    expect((await lstat(path)).mode & 0o777).toBe(0o600);
+    expect(await readdir(dir)).toEqual(['control.sock']);
+    const user = await PeerUser.at(path);
+    expect(await user.client.call('WhoAmI', {})).toMatchObject({ username: 'me' });
+    user.close();
+    await server.close(0);
+    expect(await readdir(dir)).toEqual([]);
+  });
+
+  test('of a process that died is replaced', async () => {
+    const child = spawn(process.execPath, ['-e', LISTEN, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(child.stdout, 'data');
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    expect((await lstat(path)).isSocket()).toBe(true);
+    await serve(whoAmI).listen(path);
+    const user = await PeerUser.at(path);
+    expect(await user.client.call('WhoAmI', {})).toMatchObject({ username: 'me' });
+    user.close();
+  });
+
+  test('on which somebody answers is left alone', async () => {
+    const other = createServer().listen(path);
+    await once(other, 'listening');
+    const { ino } = await lstat(path);
+    await expect(serve(whoAmI).listen(path)).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining(path),
+    });
+    expect((await lstat(path)).ino).toBe(ino);
+    other.close();
+  });
+
+  test('is not put in the place of something else', async () => {
+    await writeFile(path, 'precious');
+    await expect(checkSocketFree(path)).rejects.toMatchObject({ code: 'conflict' });
+    await rm(path);
+    await mkdir(path);
+    await expect(checkSocketFree(path)).rejects.toMatchObject({ code: 'conflict' });
+  });
+
+  test('of another daemon is not removed with ours', async () => {
+    await serve(whoAmI).listen(path);
+    const theirs = createServer().listen(join(dir, 'theirs'));
+    await once(theirs, 'listening');
+    await rename(join(dir, 'theirs'), path);
+    await server.close(0);
+    expect(await readdir(dir)).toEqual(['control.sock']);
+    theirs.close();
+  });
+});
+
+describe('a call', () => {
+  test('that fails says why, and what to do', async () => {
+    await serve((edge) => ({
+      WhoAmI: edge.unary('WhoAmI', async () => {
+        throw new ShoalError('exhausted', 'no more of it', { hint: 'get some' });
+      }),
+    })).listen(path);
+    const user = await PeerUser.at(path);
+    await expect(user.client.call('WhoAmI', {})).rejects.toMatchObject({
+      code: 'exhausted',
+      message: 'no more of it',
+      hint: 'get some',
+    });
+    user.close();
+    expect(await count('WhoAmI', 'exhausted')).toBe(1);
+  });
+
+  test('that breaks something nobody foresaw is internal, and the next one works', async () => {
+    await serve((edge) => ({
+      ...whoAmI(edge),
+      Logout: edge.unary('Logout', async () => {
+        throw new TypeError('undefined is not a function');
+      }),
+    })).listen(path);
+    const user = await PeerUser.at(path);
+    await expect(user.client.call('Logout', {})).rejects.toMatchObject({ code: 'internal' });
+    expect(await user.client.call('WhoAmI', {})).toMatchObject({ username: 'me' });
+    user.close();
+    expect(await count('Logout', 'internal')).toBe(1);
+    expect(await count('WhoAmI', 'ok')).toBe(1);
+  });
+
+  test('that is cancelled stops its work', async () => {
+    const seen: string[] = [];
+    await serve((edge) => ({
+      Get: edge.events('Get', async (_request: object, { signal }, sink) => {
+        await sink.send({ data: Buffer.from('x') });
+        await new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => {
+            seen.push('stopped');
+            reject(signal.reason as Error);
+          });
+        });
+      }),
+    })).listen(path);
+    const abort = new AbortController();
+    const user = await PeerUser.at(path, { signal: abort.signal });
+    await expect(user.get('x', { onEvent: () => abort.abort() })).rejects.toMatchObject({ code: 'cancelled' });
+    await waitFor('the work stops', () => seen.length === 1);
+    await waitFor('it is counted', async () => (await count('Get', 'cancelled')) === 1);
+    user.close();
+  });
+
+  describe('whose requests end', () => {
+    const ends: string[] = [];
+    beforeEach(async () => {
+      ends.length = 0;
+      await serve((edge) => ({
+        Put: edge.conversation('Put', async (requests: AsyncIterator<object>, _caller, sink) => {
+          await sink.send({ sendData: {} });
+          try {
+            for (let next = await requests.next(); next.done !== true; next = await requests.next());
+            ends.push('whole');
+          } catch (error) {
+            ends.push('broken');
+            throw error;
+          }
+        }),
+      })).listen(path);
+    });
+    const put = async (then: (call: ReturnType<PeerUser['client']['put']>) => void) => {
+      const user = await PeerUser.at(path);
+      const call = user.client.put();
+      // Only the server's view matters here.
+      call.requests.on('error', () => undefined);
+      call.requests.write({ start: { name: 'x' } });
+      call.requests.once('data', () => then(call));
+      await waitFor('the server notices', () => ends.length === 1);
+      user.close();
+    };
+
+    test('because all is said has the whole', async () => {
+      await put(({ requests }) => requests.end());
+      expect(ends).toEqual(['whole']);
+    });
+
+    test.each([1, 2, 3, 4, 5])('because it is cancelled has not (%i)', async () => {
+      await put(({ requests }) => requests.cancel());
+      expect(ends).toEqual(['broken']);
+    });
+
+    test('because the client was killed has not', async () => {
+      const child = spawn(process.execPath, ['-e', PUT, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+      await once(child.stdout, 'data');
+      child.kill('SIGKILL');
+      await waitFor('the server notices', () => ends.length === 1);
+      expect(ends).toEqual(['broken']);
+    });
+  });
+
+  test('of a caller that reads slowly holds the sender back', async () => {
+    let sent = 0;
+    await serve((edge) => ({
+      Get: edge.events('Get', async (_request: object, _caller, sink) => {
+        for (; sent < 200; sent++) await sink.send({ data: Buffer.alloc(1 << 20) });
+      }),
+    })).listen(path);
+    const user = await PeerUser.at(path);
+    const events = user.client.get({ ref: 'x' })[Symbol.asyncIterator]();
+    await events.next();
+    await waitFor('the sender stands still', async () => {
+      const before = sent;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return sent === before;
+    });
+    expect(sent).toBeLessThan(100);
+    await events.return?.();
+    user.close();
+  });
+
+  test('that is no gRPC at all does not hurt', async () => {
+    await serve(whoAmI).listen(path);
+    const socket = connect({ path });
+    socket.end('GET / HTTP/1.1\r\n\r\n');
+    socket.resume();
+    await once(socket, 'close');
+    const user = await PeerUser.at(path);
+    expect(await user.client.call('WhoAmI', {})).toMatchObject({ username: 'me' });
+    user.close();
+  });
+});
+
+test('progress is told ten times a second at the most', async () => {
+  await serve((edge) => ({
+    Verify: edge.events('Verify', async (_request: object, _caller, sink) => {
+      for (let i = 0; i < 10_000; i++) sink.sendProgress({ progress: { doneBytes: i } });
+      await sink.send({ done: { id: 'x' } });
+    }),
+  })).listen(path);
+  const user = await PeerUser.at(path);
+  let events = 0;
+  for await (const _event of user.client.verify({ ref: 'x' })) events++;
+  expect(events).toBeLessThan(10);
+  expect(events).toBeGreaterThan(1);
+  user.close();
+});
