@@ -3,8 +3,9 @@ import { ShoalError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
 import type { ChunkSet, ReadonlyChunkSet } from '../chunk-set.js';
 import type { Hasher } from '../hasher.js';
-import { blake3Of, chunkBytesFor, chunkCountFor, digestsOf, type Manifest } from '../manifest.js';
+import { digestsOf, type Manifest } from '../manifest.js';
 import type { StoredFile } from '../stored-file.js';
+import { ChunkLayout, verifyChunk } from './chunk-layout.js';
 import { DataFile } from './data-file.js';
 import { isMissing, removeIfThere, storageError, systemCode } from './file-io.js';
 import { FileLedger, type FileNotes, type LedgerDeps } from './file-ledger.js';
@@ -46,11 +47,9 @@ export interface HeldFileState {
  * 3. A damaged chunk is forgotten: a journal without it, then an info file that says "partial" again.
  */
 export class HeldFile implements StoredFile {
-  readonly id: string;
-  readonly size: number;
   readonly reservation: Reservation;
   readonly #deps: HeldFileDeps;
-  readonly #chunkBytes: number;
+  readonly #layout: ChunkLayout;
   readonly #data: DataFile;
   readonly #ledger: FileLedger;
   readonly #have: ChunkSet;
@@ -62,14 +61,20 @@ export class HeldFile implements StoredFile {
   #end: ShoalError | undefined;
 
   constructor(deps: HeldFileDeps, state: HeldFileState) {
-    this.id = state.id;
-    this.size = state.size;
     this.reservation = state.reservation;
     this.#deps = deps;
-    this.#chunkBytes = chunkBytesFor(state.size);
+    this.#layout = new ChunkLayout(state.id, state.size);
     this.#have = state.have;
     this.#data = new DataFile(deps, { path: deps.paths.data(state.id), size: state.size, isFresh: state.isFresh });
     this.#ledger = new FileLedger(deps, { ...state, manifest: () => this.manifest });
+  }
+
+  get id(): string {
+    return this.#layout.id;
+  }
+
+  get size(): number {
+    return this.#layout.size;
   }
 
   get manifest(): Manifest {
@@ -113,16 +118,16 @@ export class HeldFile implements StoredFile {
   }
 
   async readChunk(index: number, offset = 0, length?: number): Promise<Buffer> {
-    const target = Buffer.allocUnsafe(length ?? Math.max(0, this.#chunkLength(index) - offset));
+    const target = Buffer.allocUnsafe(length ?? Math.max(0, this.#layout.lengthOf(index) - offset));
     await this.readInto(index, offset, target);
     return target;
   }
 
   async readInto(index: number, offset: number, target: Buffer): Promise<void> {
-    this.#checkPart(index, offset, target.length);
+    const position = this.#positionOf(index, offset, target.length);
     let bytesRead: number;
     try {
-      bytesRead = await this.#data.read(target, index * this.#chunkBytes + offset);
+      bytesRead = await this.#data.read(target, position);
     } catch (error) {
       throw this.#readError(index, error);
     }
@@ -130,7 +135,7 @@ export class HeldFile implements StoredFile {
   }
 
   readSync(index: number, offset: number, target: Buffer, targetOffset: number, length: number): void {
-    this.#checkPart(index, offset, length);
+    const position = this.#positionOf(index, offset, length);
     const part = target.subarray(targetOffset, targetOffset + length);
     if (part.length !== length) {
       throw new ShoalError(
@@ -140,7 +145,7 @@ export class HeldFile implements StoredFile {
     }
     let bytesRead: number;
     try {
-      bytesRead = this.#data.readSync(part, index * this.#chunkBytes + offset);
+      bytesRead = this.#data.readSync(part, position);
     } catch (error) {
       throw this.#readError(index, error);
     }
@@ -151,7 +156,7 @@ export class HeldFile implements StoredFile {
     this.#refuseAfterEnd();
     if (this.#have.has(index)) return false;
     const pieces = Buffer.isBuffer(data) ? [data] : data;
-    this.#verifyChunk(index, pieces);
+    verifyChunk(this.manifest, index, pieces);
     await this.#checking;
     if (this.#have.has(index)) return false;
     try {
@@ -178,21 +183,8 @@ export class HeldFile implements StoredFile {
   }
 
   async *read(range: { readonly offset: number; readonly length: number }): AsyncGenerator<Buffer> {
-    const { offset, length } = range;
-    if (!isCount(offset) || !isCount(length) || offset + length > this.size) {
-      throw new ShoalError('invalid', `file ${this.id} has ${this.size} bytes, not ${length} from ${offset}`);
-    }
-    const end = offset + length;
-    for (let at = offset; at < end; ) {
-      const index = Math.floor(at / this.#chunkBytes);
-      const start = at - index * this.#chunkBytes;
-      const piece = await this.readChunk(
-        index,
-        start,
-        Math.min(PIECE_BYTES, this.#chunkLength(index) - start, end - at),
-      );
-      yield piece;
-      at += piece.length;
+    for (const { index, offset, length } of this.#layout.partsOf(range, PIECE_BYTES)) {
+      yield await this.readChunk(index, offset, length);
     }
   }
 
@@ -202,7 +194,7 @@ export class HeldFile implements StoredFile {
   ): Promise<{ readonly chunks: number; readonly damaged: readonly number[] }> {
     this.#refuseAfterEnd();
     const chunks = [...this.#have];
-    const totalBytes = this.#bytesOf(chunks);
+    const totalBytes = this.#layout.bytesOf(chunks);
     const found = await this.#findDamaged(chunks, { signal, onProgress: (done) => onProgress(done, totalBytes) });
     this.#refuseAfterEnd();
     const damaged = this.#forget(found);
@@ -336,7 +328,7 @@ export class HeldFile implements StoredFile {
   #hold(chunks: readonly number[]): boolean {
     const wasComplete = this.isComplete;
     const added = chunks.filter((index) => this.#have.add(index));
-    this.reservation.land(this.#bytesOf(added));
+    this.reservation.land(this.#layout.bytesOf(added));
     for (const index of added) for (const listener of this.#listeners ?? []) this.#tell(listener, index);
     if (this.isComplete && !wasComplete) {
       this.#deps.onEvent('completed', this.id);
@@ -372,40 +364,11 @@ export class HeldFile implements StoredFile {
     return new ShoalError('corrupt', `chunk ${index} of ${this.id} cannot be read from the disk`, { cause });
   }
 
-  #verifyChunk(index: number, pieces: readonly Buffer[]): void {
-    const { manifest } = this;
-    const expected = manifest.chunkLength(index);
-    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-    if (length !== expected) {
-      throw new ShoalError('corrupt', `chunk ${index} of ${this.id} has ${length} bytes instead of ${expected}`);
-    }
-    if (!blake3Of(pieces).equals(manifest.digest(index))) {
-      throw new ShoalError('corrupt', `chunk ${index} of ${this.id} does not have the bytes that its digest names`);
-    }
-  }
-
-  #checkPart(index: number, offset: number, length: number): void {
+  #positionOf(index: number, offset: number, length: number): number {
     this.#refuseAfterEnd();
-    const chunkLength = this.#chunkLength(index);
-    if (!isCount(offset) || !isCount(length) || offset + length > chunkLength) {
-      throw new ShoalError(
-        'invalid',
-        `chunk ${index} of ${this.id} has ${chunkLength} bytes, not ${length} from ${offset}`,
-      );
-    }
+    const position = this.#layout.positionOf(index, offset, length);
     if (!this.#have.has(index)) throw new ShoalError('not_found', `chunk ${index} of ${this.id} is not held here`);
-  }
-
-  /** Without the manifest, which may have to be read. */
-  #chunkLength(index: number): number {
-    if (!isCount(index) || index >= chunkCountFor(this.size)) {
-      throw new ShoalError('invalid', `file ${this.id} has no chunk ${index}`);
-    }
-    return Math.min(this.#chunkBytes, this.size - index * this.#chunkBytes);
-  }
-
-  #bytesOf(chunks: readonly number[]): number {
-    return chunks.reduce((sum, index) => sum + this.#chunkLength(index), 0);
+    return position;
   }
 
   #readManifest(): Manifest {
@@ -426,8 +389,4 @@ export class HeldFile implements StoredFile {
     // What ended the file is no failure of what it interrupted.
     if (this.#end === undefined) this.#deps.log.error({ error, id: this.id }, message);
   }
-}
-
-function isCount(value: number): boolean {
-  return Number.isSafeInteger(value) && value >= 0;
 }
