@@ -44,7 +44,7 @@ const INDEX_TIMEOUT_MS = 10_000;
 const WITHDRAW_MS = 2_000;
 const GATHER_MS = 100;
 const COPIES_AT_ONCE = 2;
-const HASH_WORKERS = 2;
+const HASH_THREADS = 2;
 const CLOCK_TOLERANCE_SECONDS = 30;
 const DOCTOR_MS = 5_000;
 const HTTP_IDLE_MS = 60_000;
@@ -93,7 +93,7 @@ type Doors = ReturnType<typeof buildDoors>;
 
 function buildParts(config: PeerConfig, log: Logger) {
   const metrics = new PeerMetrics();
-  const hasher = new Hasher({ threads: HASH_WORKERS });
+  const hasher = new Hasher({ threads: HASH_THREADS });
   const store = new ChunkStore(
     { log, hasher },
     { dir: join(config.dataDir, 'store'), quotaBytes: config.quotaBytes, reserveBytes: config.reserveBytes },

@@ -23,7 +23,7 @@ let store: ChunkStore;
 let signer: Signer;
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'shoal-'));
-  hasher = new Hasher({ workers: 1 });
+  hasher = new Hasher({ threads: 1 });
   store = new ChunkStore({ log, hasher }, { dir, quotaBytes: 5_000_000, reserveBytes: 0 });
   await store.open();
   signer = await newSigner();
