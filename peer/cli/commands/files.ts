@@ -23,7 +23,7 @@ export function fileJson(entry: FileEntry__Output | null): FileJson {
 }
 
 /** Tags for people: `k=v, k2=v2`. */
-export function tagText(tags: Readonly<Record<string, string>>): string {
+function tagText(tags: Readonly<Record<string, string>>): string {
   return Object.entries(tags)
     .map(([key, value]) => `${key}=${value}`)
     .join(', ');
