@@ -57,6 +57,7 @@ const REPAIR_BATCH = 200;
 const SWEEP_EVERY_MS = 60_000;
 const TOMBSTONES_KEPT_MS = 30 * 86_400_000;
 const CLOSE_GRACE_MS = 10_000;
+const IDLE_CHECK_MS = 50;
 /** Longer than the idle time of clients and proxies, so that it is they who close a connection, not we under a request. */
 const KEEP_ALIVE_MS = 65_000;
 
@@ -181,11 +182,13 @@ function startUpkeep(
 async function closeServer(server: Server, graceMs: number): Promise<void> {
   const closed = once(server, 'close');
   server.close();
-  server.closeIdleConnections();
+  // Connections whose request ends from now on stay open, idle, for as long as keep-alive goes.
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
   const limit = setTimeout(() => server.closeAllConnections(), graceMs);
   try {
     await closed;
   } finally {
+    clearInterval(idle);
     clearTimeout(limit);
   }
 }
