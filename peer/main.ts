@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { createLogger } from '../common/log.js';
 import { VERSION } from '../common/version.js';
 import { readConfig } from './config.js';
@@ -16,11 +17,12 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const daemon = await startDaemon(config, { log });
   const signal = await signalled;
   log.info({ signal, drainSeconds: config.drainSeconds }, 'leaving');
+  void firstSignal().then((second) => process.exit(128 + constants.signals[second]));
   await daemon.stop({ graceMs: config.drainSeconds * 1000, withdraw: true });
   log.info('stopped');
 }
 
-/** Resolves at the first signal and handles no other: the next one has its own effect, which is the end. */
+/** Resolves at the first signal from now on. */
 function firstSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     const onSignal = (signal: NodeJS.Signals) => {
