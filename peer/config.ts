@@ -38,7 +38,7 @@ export interface PeerConfig {
 /** Reads the environment. Throws one `invalid` that names every setting at fault. */
 export function readConfig(env: NodeJS.ProcessEnv): PeerConfig {
   const reader = new EnvReader(env);
-  const dataDir = resolve(reader.string('SHOAL_DATA_DIR', 'data'));
+  const dataDir = resolve(reader.string('SHOAL_DATA_DIR', 'data/peer-1'));
   const listenAddress = reader.string('SHOAL_LISTEN_ADDRESS', '127.0.0.1');
   const config: PeerConfig = Object.freeze({
     dataDir,

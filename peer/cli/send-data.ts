@@ -6,7 +6,7 @@ const MESSAGE_BYTES = 1024 * 1024;
 
 /**
  * Sends a stream as `{ data }` messages of 1 MiB (the last one shorter), no faster than `requests` takes them, then
- * ends it. When `signal` fires, both ends are let go at once. `size`, where known, is what must come out: a file that
+ * says `end`. When `signal` fires, both ends are let go at once. `size`, where known, is what must come out: a file that
  * changed meanwhile throws `invalid`.
  */
 export async function sendData(
@@ -28,6 +28,7 @@ export async function sendData(
     if (size !== undefined && sentBytes !== size) {
       throw new ShoalError('invalid', `the file changed while it was read: ${size} bytes before, ${sentBytes} now`);
     }
+    requests.write({ end: {} });
     requests.end();
   } finally {
     signal.removeEventListener('abort', letGo);

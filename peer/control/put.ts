@@ -64,9 +64,12 @@ function sentBytes(
   async function* bytes(): AsyncGenerator<Buffer> {
     await call.sink.send({ sendData: {} });
     for (let next = await requests.next(); next.done !== true; next = await requests.next()) {
+      if (next.value.end) return;
       if (next.value.data === undefined) throw new ShoalError('invalid', 'a put has only one start');
       yield next.value.data;
     }
+    // A caller that died ends its stream like one that has finished.
+    throw new ShoalError('cancelled', 'the caller was cut off before it had sent everything');
   }
   return size === undefined ? { stream: bytes() } : { stream: bytes(), size };
 }

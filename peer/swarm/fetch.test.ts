@@ -34,7 +34,6 @@ async function ingest(to: SwarmPeer, content: Buffer): Promise<StoredFile> {
   return file;
 }
 
-// biome-ignore lint/suspicious/useAwait: the store takes an async iterable.
 async function* pieces(content: Buffer): AsyncGenerator<Buffer> {
   for (let at = 0; at < content.length; at += 100_000) yield content.subarray(at, at + 100_000);
 }

@@ -150,6 +150,7 @@ export class RemotePeers {
         if (isAnswered) return;
         if (!call.write({ data })) await Promise.race([once(call, 'drain', { signal }), done]);
       }
+      call.write({ end: {} });
       call.end();
     };
     const onAbort = () => call.cancel();

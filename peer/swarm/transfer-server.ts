@@ -172,7 +172,9 @@ export class TransferServer {
     call.on('error', (error) => finishOnce(error));
     try {
       // Requests are handled one after the other, so that what follows `open` waits until it is answered.
-      for await (const request of call as AsyncIterable<ExchangeRequest__Output>) {
+      // Without the option a failure would destroy the call before its status is sent.
+      const requests = call.iterator({ destroyOnReturn: false }) as AsyncIterable<ExchangeRequest__Output>;
+      for await (const request of requests) {
         if (isEnded) return;
         if (session !== undefined) {
           session.handle(request);
@@ -269,12 +271,18 @@ export class TransferServer {
     const first = await messages.next();
     const header = first.done === true ? undefined : first.value.header;
     if (!header) throw new ShoalError('invalid', 'the first request of an upload must be the header');
+    const isChecked = header.size !== undefined || header.sha256 !== '';
     async function* data(): AsyncGenerator<Buffer> {
       for (let item = await messages.next(); item.done !== true; item = await messages.next()) {
+        if (item.value.end) return;
         if (!item.value.data) throw new ShoalError('invalid', 'a second header in one upload');
         yield item.value.data as Buffer;
       }
-      if (signal.aborted) throw new ShoalError('cancelled', 'cancelled by the caller');
+      // A client that died half-closes its stream like one that has finished.
+      if (!isChecked)
+        throw new ShoalError('invalid', 'the upload ended without saying that all was sent', {
+          hint: 'end it with the message `end`, or tell size or sha256 in the header',
+        });
     }
     const stored = await this.#deps.upload(header, data(), { claims, ticket: token }, signal);
     return { fileId: stored.id, size: stored.size, sha256: stored.sha256 };

@@ -1,0 +1,259 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { type Client, credentials, Metadata, makeClientConstructor, type ServiceError, status } from '@grpc/grpc-js';
+import { service as healthService } from 'grpc-health-check';
+import { ShoalError } from '../../common/errors.js';
+import { fromGrpcError, grpcPackage, loadProto, PEER_PROTO } from '../grpc.js';
+import { type SwarmPeer, startSwarmPeer, TICKET } from '../testing/swarm-peers.js';
+
+/*
+ * The doors for other programs, through a stock client: the published proto, the general codec, default limits.
+ */
+
+type Stream = NodeJS.ReadWriteStream & AsyncIterable<Record<string, unknown>> & { cancel(): void };
+type Stock = Client & Record<string, (...args: unknown[]) => Stream>;
+
+const open: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const close of open.splice(0).reverse()) await close();
+});
+
+async function peer(options: Parameters<typeof startSwarmPeer>[1] = {}): Promise<{ peer: SwarmPeer; client: Stock }> {
+  const started = await startSwarmPeer('a', options);
+  open.push(() => started.close());
+  const { PeerService } = grpcPackage(loadProto(PEER_PROTO), 'shoal.peer.v1') as unknown as {
+    PeerService: new (...args: unknown[]) => Stock;
+  };
+  const client = new PeerService(started.holder.address, credentials.createInsecure());
+  open.push(() => client.close());
+  return { peer: started, client };
+}
+
+async function ingest(to: SwarmPeer, content: Buffer): Promise<string> {
+  async function* stream() {
+    yield content;
+  }
+  const signal = new AbortController().signal;
+  const source = { stream: stream(), size: content.length };
+  const { file } = await to.store.ingest(source, { signal, onProgress: () => undefined });
+  return file.manifest.id;
+}
+
+function ticket(value = TICKET): Metadata {
+  const metadata = new Metadata();
+  metadata.set('authorization', `Bearer ${value}`);
+  return metadata;
+}
+
+async function download(client: Stock, request: object, metadata = ticket()) {
+  const data: Buffer[] = [];
+  let header: Record<string, unknown> | undefined;
+  for await (const message of client['Download']?.(request, metadata) as Stream) {
+    if (message['header']) header = message['header'] as Record<string, unknown>;
+    else data.push(message['data'] as Buffer);
+  }
+  return { header, data: Buffer.concat(data) };
+}
+
+async function failure(work: Promise<unknown>): Promise<ServiceError> {
+  return (await work.then(
+    () => undefined,
+    (error: unknown) => error,
+  )) as ServiceError;
+}
+
+describe('Download', () => {
+  it('sends a file, header first', async () => {
+    const { peer: a, client } = await peer();
+    const content = randomBytes(3_500_000);
+    const fileId = await ingest(a, content);
+    const { header, data } = await download(client, { fileId });
+    expect(header).toMatchObject({ fileId, size: content.length, offset: 0, length: content.length });
+    expect(header?.['sha256']).toBe(createHash('sha256').update(content).digest('hex'));
+    expect(data.equals(content)).toBe(true);
+  });
+
+  it('sends an empty file', async () => {
+    const { peer: a, client } = await peer();
+    const fileId = await ingest(a, Buffer.alloc(0));
+    const { header, data } = await download(client, { fileId });
+    expect(header).toMatchObject({ size: 0, length: 0 });
+    expect(data).toHaveLength(0);
+  });
+
+  it.each([
+    [0, 1],
+    [65_535, 2],
+    [199_999, 1],
+    [100, 1_000_000],
+    [200_000, 0],
+  ])('sends from %i on %i bytes, or what there is', async (offset, length) => {
+    const { peer: a, client } = await peer();
+    const content = randomBytes(200_000);
+    const { data } = await download(client, { fileId: await ingest(a, content), offset, length });
+    expect(data.equals(content.subarray(offset, length === 0 ? undefined : offset + length))).toBe(true);
+  });
+
+  it('refuses what it should, and says why', async () => {
+    const { peer: a, client } = await peer();
+    const fileId = await ingest(a, Buffer.from('content'));
+    const none = await failure(download(client, { fileId }, new Metadata()));
+    expect(none.code).toBe(status.UNAUTHENTICATED);
+    expect(fromGrpcError(none)).toMatchObject({ code: 'unauthenticated', hint: expect.stringContaining('locate') });
+    const forged = await failure(download(client, { fileId }, ticket('forged')));
+    expect(forged.code).toBe(status.UNAUTHENTICATED);
+    const unknown = await failure(download(client, { fileId: 'ab'.repeat(32) }));
+    expect(unknown.code).toBe(status.NOT_FOUND);
+    const nonsense = await failure(download(client, { fileId: '../etc/passwd' }));
+    expect(nonsense).toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: expect.stringContaining('../etc/passwd'),
+    });
+    const beyond = await failure(download(client, { fileId, offset: 8 }));
+    expect(beyond).toMatchObject({ code: status.INVALID_ARGUMENT, details: expect.stringContaining('7 bytes') });
+  });
+
+  it('gives a read ticket its own file only, and a private file to no swarm token', async () => {
+    const { peer: a, client } = await peer({
+      deps: {
+        verifyTicket: (token) =>
+          Promise.resolve(
+            token === TICKET
+              ? { sub: 'peer:b', name: 'b', act: 'peer', exp: 9e9 }
+              : { sub: 'u1', name: 'ann', act: 'read', file: token, exp: 9e9 },
+          ),
+        isPublic: () => Promise.resolve(false),
+      },
+    });
+    const fileId = await ingest(a, Buffer.from('secret'));
+    expect((await download(client, { fileId }, ticket(fileId))).data.toString()).toBe('secret');
+    expect((await failure(download(client, { fileId }, ticket('cd'.repeat(32))))).code).toBe(status.PERMISSION_DENIED);
+    expect((await failure(download(client, { fileId }))).code).toBe(status.NOT_FOUND);
+  });
+});
+
+describe('Upload', () => {
+  function uploadTo(client: Stock, messages: readonly object[]): Promise<Record<string, unknown>> {
+    return new Promise((resolve, reject) => {
+      const call = client['Upload']?.(ticket(), (error: Error | null, answer: Record<string, unknown>) =>
+        error === null ? resolve(answer) : reject(error),
+      ) as Stream;
+      call.on('error', () => undefined);
+      for (const message of messages) call.write(message as never);
+      call.end();
+    });
+  }
+
+  const collect = {
+    upload: async (header: { name: string }, data: AsyncIterable<Buffer>) => {
+      const parts: Buffer[] = [];
+      for await (const part of data) parts.push(part);
+      return { id: header.name, size: Buffer.concat(parts).length, sha256: 'x' };
+    },
+  };
+
+  it('takes bytes until the end is said, or the size tells', async () => {
+    const { client } = await peer({ deps: collect });
+    const data = { data: Buffer.from('abc') };
+    expect(await uploadTo(client, [{ header: { name: 'n' } }, data, data, { end: {} }])).toMatchObject({ size: 6 });
+    expect(await uploadTo(client, [{ header: { name: 'n', size: 3 } }, data])).toMatchObject({ size: 3 });
+  });
+
+  it('publishes nothing of a stream that was cut', async () => {
+    const { client } = await peer({ deps: collect });
+    const cut = await failure(uploadTo(client, [{ header: { name: 'n' } }, { data: Buffer.from('abc') }]));
+    expect(cut).toMatchObject({ code: status.INVALID_ARGUMENT, details: expect.stringContaining('all was sent') });
+  });
+
+  it('wants the header first and once', async () => {
+    const { client } = await peer({ deps: collect });
+    expect((await failure(uploadTo(client, [{ data: Buffer.from('abc') }]))).code).toBe(status.INVALID_ARGUMENT);
+    expect((await failure(uploadTo(client, []))).code).toBe(status.INVALID_ARGUMENT);
+    const header = { header: { name: 'n' } };
+    expect((await failure(uploadTo(client, [header, header]))).code).toBe(status.INVALID_ARGUMENT);
+  });
+});
+
+describe('Exchange', () => {
+  async function exchange(client: Stock, requests: readonly object[]): Promise<Record<string, unknown>[]> {
+    const call = client['Exchange']?.(ticket()) as Stream;
+    for (const request of requests) call.write(request as never);
+    const answers: Record<string, unknown>[] = [];
+    for await (const answer of call) {
+      answers.push(answer);
+      if (answer['chunk'] || answer['refused']) call.end();
+    }
+    return answers;
+  }
+
+  it('speaks to a client with the general codec', async () => {
+    const { peer: a, client } = await peer();
+    const content = randomBytes(70_000);
+    const fileId = await ingest(a, content);
+    const answers = await exchange(client, [{ open: { fileId, wantManifest: true } }, { want: { chunks: [1] } }]);
+    expect(answers[0]).toMatchObject({ opened: { size: 70_000, chunkBytes: 65_536 } });
+    expect(answers[1]).toMatchObject({ manifestPart: { data: expect.any(Buffer) } });
+    expect(answers[2]).toMatchObject({ chunk: { index: 1, offset: 0, data: content.subarray(65_536) } });
+  });
+
+  it('refuses chunks that are not there', async () => {
+    const { peer: a, client } = await peer();
+    const fileId = await ingest(a, randomBytes(10));
+    const answers = await exchange(client, [{ open: { fileId } }, { want: { chunks: [77] } }]);
+    expect(answers[1]).toMatchObject({ refused: { chunks: [77], reason: 'REFUSAL_REASON_MISSING' } });
+  });
+
+  it('ends with a status when it is not spoken to as agreed', async () => {
+    const { peer: a, client } = await peer();
+    const fileId = await ingest(a, randomBytes(10));
+    expect((await failure(exchange(client, [{ want: { any: 1 } }]))).code).toBe(status.INVALID_ARGUMENT);
+    expect((await failure(exchange(client, [{ open: { fileId: 'no' } }]))).code).toBe(status.INVALID_ARGUMENT);
+    const twice = exchange(client, [{ open: { fileId } }, { open: { fileId } }]);
+    expect((await failure(twice)).code).toBe(status.INVALID_ARGUMENT);
+    const longBitmap = exchange(client, [{ open: { fileId, have: Buffer.alloc(9, 255) } }]);
+    expect((await failure(longBitmap)).code).toBe(status.INVALID_ARGUMENT);
+    const unknown = exchange(client, [{ open: { fileId: 'ab'.repeat(32) } }]);
+    expect((await failure(unknown)).code).toBe(status.NOT_FOUND);
+  });
+});
+
+describe('the server', () => {
+  it('tells who it is and how it feels', async () => {
+    const { peer: a } = await peer();
+    const signal = new AbortController().signal;
+    expect(await a.remote.info(a.holder.address, signal)).toMatchObject({ peer: 'a', draining: false });
+    const health = new (makeClientConstructor(healthService, 'Health'))(a.holder.address, credentials.createInsecure());
+    open.push(() => health.close());
+    const answer = await new Promise((resolve) => {
+      health['check']?.({ service: 'shoal.peer.v1.PeerService' }, (_error: unknown, told: unknown) => resolve(told));
+    });
+    expect(answer).toMatchObject({ status: 'SERVING' });
+  });
+
+  it('says clearly when its port is taken', async () => {
+    const { peer: a } = await peer();
+    const port = Number(a.holder.address.split(':')[1]);
+    const second = await startSwarmPeer('b');
+    open.push(() => second.close());
+    const clash = second.server.listen('127.0.0.1', port);
+    await expect(clash).rejects.toThrow(ShoalError);
+    await expect(clash).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining(String(port)) });
+  });
+
+  it('lets receivers finish what they asked for when it leaves', async () => {
+    const { peer: a } = await peer();
+    const { store, fetcher, close } = await startSwarmPeer('b', { noSourceMs: 500 });
+    open.push(close);
+    const content = randomBytes(8_000_000);
+    const id = await ingest(a, content);
+    const fetch = fetcher.start({ id, ticket: TICKET, holders: [a.holder] });
+    const file = await fetch.opened(new AbortController().signal);
+    await new Promise<void>((resolve) => {
+      file.onVerified(() => resolve());
+    });
+    await a.server.drain(60_000);
+    const held = store.get(id)?.have;
+    const ended = await failure(fetch.finished(new AbortController().signal));
+    // Whether all of it had been asked for by then is a matter of speed; that it ends is not.
+    expect(held?.isFull === true || ended.code).toEqual(held?.isFull === true ? true : 'unavailable');
+  });
+});
