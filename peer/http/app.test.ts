@@ -217,7 +217,7 @@ describe('probes and metrics', () => {
 });
 
 describe('the log', () => {
-  it('has a line for each request, and no credential', async () => {
+  it('has a line for each request that failed, and no credential', async () => {
     await door.open('127.0.0.1');
     const headers = { Authorization: 'Bearer s3cret', Cookie: 's3cret' };
     await door.ask({ path: '/files/x?token=s3cret', headers });

@@ -71,13 +71,16 @@ function sendText(response: Response, status: number, text: string): void {
   response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' }).end(text);
 }
 
-/** One line a request: method, path, who called from where, status, time. No header is ever logged. */
+/**
+ * One line a request: method, path, from where, status, time; those that went well only for who debugs. No header is
+ * ever logged.
+ */
 function logRequests({ log }: HttpDoorDeps): RequestHandler {
   return pinoHttp<Request, Response>({
     logger: log,
     quietReqLogger: true,
     wrapSerializers: false,
-    customLogLevel: (_request, response) => (response.statusCode >= 500 ? 'warn' : 'info'),
+    customLogLevel: (_request, { statusCode }) => (statusCode >= 500 ? 'warn' : statusCode >= 400 ? 'info' : 'debug'),
     serializers: {
       req: (request: Request) => ({
         method: request.method,

@@ -276,6 +276,13 @@ describe('/cindex', () => {
   });
 });
 
+describe('a body that is too large', () => {
+  it('is 413, and the answer arrives', async () => {
+    const reply = await post(near, '/csearch', `{"files":["${'a'.repeat(5 * 1024 * 1024)}"]}`);
+    expect(reply).toEqual({ status: 413, body: { message: expect.any(String), result: false } });
+  });
+});
+
 describe('a list that is too long', () => {
   it.each(['/cindex', '/csearch'])('is 400 at %s', async (path) => {
     const reply = await post(near, path, { username: 'idx', files: Array(1001).fill('a') });

@@ -9,7 +9,7 @@ import {
   seedResultSchema,
 } from '../../index-server/api.js';
 import { clientGone } from './abort.js';
-import { limitIdle, sendContinue } from './body-intake.js';
+import { discardBody, limitIdle, sendContinue } from './body-intake.js';
 import type { Admitted, HttpDoorDeps, HttpDoorOptions } from './deps.js';
 import { detailOf, fromHttpError, methodNotAllowed, sendProblem } from './problem.js';
 import { downloadHits } from './seed-download.js';
@@ -66,6 +66,7 @@ export function seedRoutes(
         const error = fromHttpError(thrown);
         if (error.code === 'internal') deps.log.error({ error: thrown }, 'request failed');
         sendFailure(response, error);
+        discardBody(request);
       }
     });
   };
