@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createLogger } from '../../common/log.js';
+import { createLogger, type Logger } from '../../common/log.js';
 import type { AnnounceBody, Joined, PublishBody } from '../api.js';
 import type { Catalog } from '../catalog.js';
 import { IndexClient } from '../client.js';
@@ -18,6 +18,8 @@ export interface TestIndexOptions {
   readonly folder?: string;
   /** Put between the server and its store. */
   readonly wrap?: (catalog: Catalog) => Catalog;
+  /** Nothing is logged unless told. */
+  readonly log?: Logger;
 }
 
 /**
@@ -52,7 +54,7 @@ export class TestIndex {
 
   static async start(options: TestIndexOptions = {}): Promise<TestIndex> {
     const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'shoal-index-')));
-    const config = { ...readConfig({ SHOAL_INDEX_PORT: '0', SHOAL_LOG_LEVEL: 'silent' }), ...options.config };
+    const config = { ...readConfig({ SHOAL_INDEX_PORT: '0' }), ...options.config };
     const signer = await openSigner(join(folder, 'signing-key.pem'));
     const plain = await catalogIn(`embedded:${join(folder, 'catalog.db')}`);
     const catalog = options.wrap?.(plain) ?? plain;
@@ -60,7 +62,7 @@ export class TestIndex {
     const running = await runIndex(config, {
       catalog,
       signer,
-      log: createLogger({ name: 'index', level: config.logLevel }),
+      log: options.log ?? createLogger({ name: 'index', level: 'silent' }),
       now: () => ++clock.nowMs,
       random: Math.random,
     });
