@@ -1,10 +1,11 @@
 import { embeddedAccounts } from './catalog/embedded-accounts.js';
 import { EmbeddedDatabase } from './catalog/embedded-database.js';
 import { embeddedFinding } from './catalog/embedded-finding.js';
+import { embeddedHistoryStore } from './catalog/embedded-history-store.js';
 import { embeddedHoldings } from './catalog/embedded-holdings.js';
 import { embeddedPeers } from './catalog/embedded-peers.js';
-import { embeddedPublishing } from './catalog/embedded-publishing.js';
 import type { LogSync } from './catalog/log-sync.js';
+import { publishingOn } from './catalog/publishing.js';
 import type { Catalog } from './catalog.js';
 
 const COUNTS = `SELECT
@@ -35,7 +36,7 @@ export function embeddedCatalog(deps: { readonly logSync?: LogSync }, options: {
       return { files, users, peers: { live, draining, gone: peers - live - draining } };
     },
     ...embeddedAccounts(database),
-    ...embeddedPublishing(database),
+    ...publishingOn(embeddedHistoryStore(database)),
     ...embeddedFinding(database),
     ...embeddedPeers(database),
     ...embeddedHoldings(database),

@@ -1,10 +1,11 @@
 import { mongoAccounts } from './catalog/mongo-accounts.js';
 import { withStoreErrors } from './catalog/mongo-errors.js';
 import { mongoFinding } from './catalog/mongo-finding.js';
+import { mongoHistoryStore } from './catalog/mongo-history-store.js';
 import { mongoHoldings } from './catalog/mongo-holdings.js';
 import { mongoPeers } from './catalog/mongo-peers.js';
-import { mongoPublishing } from './catalog/mongo-publishing.js';
 import { MongoStore } from './catalog/mongo-store.js';
+import { publishingOn } from './catalog/publishing.js';
 import type { Catalog } from './catalog.js';
 
 /** A catalog in a MongoDB, for any number of index servers; not yet open. */
@@ -17,7 +18,7 @@ export function mongoCatalog(options: { readonly uri: string }): Catalog {
     sweep: (now, tombstonesBefore) => sweep(store, now, tombstonesBefore),
     counts: (now) => counts(store, now),
     ...mongoAccounts(store),
-    ...mongoPublishing(store),
+    ...publishingOn(mongoHistoryStore(store)),
     ...mongoFinding(store),
     ...mongoPeers(store),
     ...mongoHoldings(store),

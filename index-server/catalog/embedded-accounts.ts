@@ -18,11 +18,8 @@ interface StoredSession {
 
 /** Users, sessions and seats in the embedded store; every write is durable when it resolves. */
 export function embeddedAccounts(database: EmbeddedDatabase): AccountCatalog {
-  const write = async (sql: string, ...values: readonly (string | number | null)[]): Promise<number> => {
-    const changed = database.run(sql, ...values);
-    await database.durable();
-    return changed;
-  };
+  const write = (sql: string, ...values: readonly (string | number | null)[]): Promise<number> =>
+    database.write(() => database.run(sql, ...values));
   return {
     async createUser({ id, name, passwordHash, locked, createdAt }) {
       const sql =

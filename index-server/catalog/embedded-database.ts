@@ -8,12 +8,21 @@ import { LogSync } from './log-sync.js';
 /*
  * One SQLite file in WAL mode, one connection, locked for this process alone. Calls are synchronous and short.
  *
- * How a write becomes durable: SQLite runs with synchronous=NORMAL, so a commit only writes to the log; what has to
- * survive a power cut waits for `durable()`, which syncs the log from a thread of the pool. That is what
- * synchronous=FULL does inside the commit, but here neither other requests nor the event loop wait for the disk, and
- * writers that come together share one sync. Soft state does not call it: it survives the death of the process, not of
- * the machine.
+ * How a write becomes durable: SQLite runs with synchronous=NORMAL, so a commit only writes to the log; `write()` then
+ * syncs the log from a thread of the pool before it resolves. That is what synchronous=FULL does inside the commit, but
+ * here neither other requests nor the event loop wait for the disk. Writers that come in the same turn share a
+ * transaction, so that a page which all of them change goes to the log once, and those that come together share a sync.
+ * Soft state goes by `transaction()` and is not synced: it survives the death of the process, not of the machine.
  */
+
+interface QueuedWrite {
+  readonly work: () => unknown;
+  resolve(result: unknown): void;
+  reject(error: unknown): void;
+}
+
+/** Pages of the log (of 4 KiB) after which they are folded into the file: many changes of a page make one of them. */
+const LOG_PAGES = 4000;
 
 /** What can be bound to a statement. (libsql ends the process when it is given anything else, a boolean say.) */
 export type SqlValue = string | number | null | Uint8Array;
@@ -24,6 +33,8 @@ export class EmbeddedDatabase {
   readonly #logSync: LogSync;
   readonly #statements = new Map<string, Database.Statement>();
   #database: Database.Database | undefined;
+  #queue: QueuedWrite[] = [];
+  readonly #writing = new Set<Promise<unknown>>();
 
   constructor(deps: { readonly logSync?: LogSync }, options: { readonly path: string }) {
     this.#path = options.path;
@@ -47,6 +58,8 @@ export class EmbeddedDatabase {
 
   /** Waits for writes that wait for the disk, and closes. Idempotent. */
   async close(): Promise<void> {
+    // Their failures are told to those who wrote.
+    await Promise.allSettled(this.#writing);
     const database = this.#database;
     if (database === undefined) return;
     this.#database = undefined;
@@ -74,24 +87,66 @@ export class EmbeddedDatabase {
     return guard(this.#path, () => this.#statement(sql).run(...values).changes);
   }
 
-  /** Runs `work` as one transaction; it is undone when `work` throws. */
+  /** Runs `work` at once as one transaction; it is undone when `work` throws. */
   transaction<T>(work: () => T): T {
-    const database = this.#opened();
-    guard(this.#path, () => database.exec('BEGIN IMMEDIATE'));
+    this.#exec('BEGIN IMMEDIATE');
     try {
       const result = work();
-      guard(this.#path, () => database.exec('COMMIT'));
+      this.#exec('COMMIT');
       return result;
     } catch (error) {
       // SQLite itself rolls back after some failures, a full disk for one.
-      if (database.inTransaction) database.exec('ROLLBACK');
+      if (this.#opened().inTransaction) this.#exec('ROLLBACK');
       throw error;
     }
   }
 
-  /** Resolves when everything written so far is on the disk. */
-  async durable(): Promise<void> {
-    await this.#logSync.sync();
+  /**
+   * Runs `work` as a transaction, its own or one shared with other writers, in a later turn of the event loop. Resolves
+   * when it is on the disk; when `work` throws, it is undone, and no other writer is touched. It may run twice.
+   */
+  async write<T>(work: () => T): Promise<T> {
+    const writing = this.#commit(work).then(async (result) => {
+      await this.#logSync.sync();
+      return result;
+    });
+    this.#writing.add(writing);
+    try {
+      return await writing;
+    } finally {
+      this.#writing.delete(writing);
+    }
+  }
+
+  #commit<T>(work: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ work, resolve: resolve as QueuedWrite['resolve'], reject });
+      if (this.#queue.length === 1) setImmediate(() => this.#flush());
+    });
+  }
+
+  #flush(): void {
+    const queue = this.#queue;
+    this.#queue = [];
+    try {
+      const results = this.transaction(() => queue.map(({ work }) => work()));
+      for (const [index, { resolve }] of queue.entries()) resolve(results[index]);
+    } catch {
+      // All are undone; alone, each succeeds or fails for itself.
+      for (const write of queue) this.#flushOne(write);
+    }
+  }
+
+  #flushOne({ work, resolve, reject }: QueuedWrite): void {
+    try {
+      resolve(this.transaction(work));
+    } catch (error) {
+      reject(error);
+    }
+  }
+
+  #exec(sql: string): void {
+    guard(this.#path, () => this.#opened().exec(sql));
   }
 
   #statement(sql: string): Database.Statement {
@@ -115,6 +170,7 @@ function prepareFile(database: Database.Database, path: string): void {
   database.exec('PRAGMA synchronous = NORMAL');
   database.exec('PRAGMA cache_size = -65536');
   database.exec('PRAGMA journal_size_limit = 67108864');
+  database.exec(`PRAGMA wal_autocheckpoint = ${LOG_PAGES}`);
   database.exec('BEGIN IMMEDIATE');
   const [version] = database.prepare('PRAGMA user_version').all() as { user_version: number }[];
   const from = version?.user_version ?? 0;

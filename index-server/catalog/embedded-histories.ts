@@ -1,7 +1,7 @@
 import type { FileRow } from '../catalog.js';
 import type { EmbeddedDatabase, SqlValue } from './embedded-database.js';
 import { audienceOf, facetsByAge, facetsByPlace, idFacet, keyOf, placeOf } from './index-keys.js';
-import { currentOf, type HistoryChange, type NameHistory } from './name-history.js';
+import { currentOf, type HistoryChange, lastRemoval, type NameHistory } from './name-history.js';
 
 /** A row of the table `versions`. */
 export interface StoredVersion {
@@ -40,6 +40,10 @@ const INSERT_VERSION = `INSERT INTO versions (id, owner_id, owner, name, version
   visibility, readers, replicas, published_at, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const UPDATE_VERSION = `UPDATE versions SET id = ?, owner_id = ?, owner = ?, name = ?, version = ?, size = ?, sha256 = ?,
   chunk_size = ?, chunks = ?, tags = ?, visibility = ?, readers = ?, replicas = ?, published_at = ?, record = ? WHERE row = ?`;
+
+const INSERT_PLACE = 'INSERT INTO entries (key, pos, row) VALUES (?, ?, ?)';
+// libsql binds every number as a float, which takes more room.
+const INSERT_AGE = 'INSERT INTO entries (key, pos, row) VALUES (?, CAST(? AS INTEGER), ?)';
 
 /** A version as the catalog tells it. */
 export function fileOf(stored: StoredVersion): FileRow {
@@ -132,7 +136,7 @@ export class EmbeddedHistories {
     const old = new Map(before.map((entry) => [nameOf(entry), entry]));
     for (const entry of after) {
       if (old.delete(nameOf(entry))) continue;
-      this.#database.run('INSERT INTO entries (key, pos, row) VALUES (?, ?, ?)', entry.key, entry.pos, row);
+      this.#database.run(typeof entry.pos === 'number' ? INSERT_AGE : INSERT_PLACE, entry.key, entry.pos, row);
     }
     for (const { key, pos } of old.values()) {
       this.#database.run('DELETE FROM entries WHERE key = ? AND pos = ? AND row = ?', key, pos, row);
@@ -146,7 +150,7 @@ export class EmbeddedHistories {
         'INSERT INTO gone_marks (owner_id, name, version, only, removed_at, record) VALUES (?, ?, ?, ?, ?, ?)';
       this.#database.run(sql, ownerId, name, version, Number(only), removedAt, record);
     }
-    const removedAt = Math.max(0, ...history.gone.map((mark) => mark.removedAt));
+    const removedAt = lastRemoval(history);
     for (const { id } of removed) this.rememberGone(id, removedAt);
   }
 

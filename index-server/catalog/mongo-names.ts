@@ -5,7 +5,14 @@ import type { FileRow } from '../catalog.js';
 import { audienceOf, facetsByAge, facetsByPlace, idFacet, keyOf, placeOf } from './index-keys.js';
 import { isDuplicate } from './mongo-errors.js';
 import type { MongoStore } from './mongo-store.js';
-import { currentOf, type GoneMark, type HistoryChange, type NameHistory, NO_HISTORY } from './name-history.js';
+import {
+  currentOf,
+  type GoneMark,
+  type HistoryChange,
+  lastRemoval,
+  type NameHistory,
+  NO_HISTORY,
+} from './name-history.js';
 
 /*
  * One document for all that is known of a name: its versions, its tombstones, and the keys of the index. A change reads
@@ -70,7 +77,8 @@ export async function saveName(
   key: string,
   { revision, change }: { readonly revision: ObjectId | undefined; readonly change: HistoryChange },
 ): Promise<boolean> {
-  await rememberGone(store, change);
+  const removedAt = lastRemoval(change.history);
+  for (const id of new Set(change.removed.map((row) => row.id))) await rememberGone(store, id, removedAt);
   const document = documentOf(key, change.history);
   const names = store.collection('names');
   if (revision !== undefined) return (await names.replaceOne({ _id: key, revision }, document)).matchedCount === 1;
@@ -83,11 +91,9 @@ export async function saveName(
   }
 }
 
-/** Remembers that versions with these ids are gone. */
-export async function rememberIds(store: MongoStore, ids: readonly string[], removedAt: number): Promise<void> {
-  for (const id of new Set(ids)) {
-    await store.collection('gone').updateOne({ _id: id }, { $max: { removedAt } }, { upsert: true });
-  }
+/** Remembers that a version with this id is gone. */
+export async function rememberGone(store: MongoStore, id: string, removedAt: number): Promise<void> {
+  await store.collection('gone').updateOne({ _id: id }, { $max: { removedAt } }, { upsert: true });
 }
 
 /** The versions in a document, the current one last. */
@@ -102,15 +108,6 @@ export function fileOf({ tags, ...stored }: StoredFile): FileRow {
     return [tag.slice(0, equals), tag.slice(equals + 1)] as const;
   });
   return { ...stored, tags: Object.fromEntries(entries) };
-}
-
-async function rememberGone(store: MongoStore, { history, removed }: HistoryChange): Promise<void> {
-  const removedAt = Math.max(0, ...history.gone.map((mark) => mark.removedAt));
-  await rememberIds(
-    store,
-    removed.map(({ id }) => id),
-    removedAt,
-  );
 }
 
 function documentOf(key: string, history: NameHistory): NameDocument {
@@ -130,7 +127,7 @@ function documentOf(key: string, history: NameHistory): NameDocument {
       ...new Set(history.versions.flatMap((row) => keysOf(row, [idFacet(row.id)]))),
     ],
     age: current === undefined ? '' : ageOf(key, current),
-    removedAt: current === undefined ? Math.max(0, ...history.gone.map((mark) => mark.removedAt)) : 0,
+    removedAt: current === undefined ? lastRemoval(history) : 0,
   };
 }
 

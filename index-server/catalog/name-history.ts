@@ -1,5 +1,5 @@
 import { ShoalError } from '../../common/errors.js';
-import type { FileRow, TombstoneRow } from '../catalog.js';
+import type { FilePatch, FileRow, TombstoneRow } from '../catalog.js';
 
 /*
  * What happens to one name of one owner: pure, the same for every store. A store reads the history, lets one of these
@@ -49,6 +49,11 @@ export function numberFor({ versions, gone }: NameHistory, id: string): number {
   return Math.max(0, ...versions.map(({ version }) => version), ...gone.map(({ version }) => version)) + 1;
 }
 
+/** When versions last went, as far as it is remembered; else 0. */
+export function lastRemoval({ gone }: NameHistory): number {
+  return Math.max(0, ...gone.map(({ removedAt }) => removedAt));
+}
+
 /** Makes `row`, whose version is that of {@link numberFor}, current, and lets go all but the `keep` newest. */
 export function publish({ versions, gone }: NameHistory, row: FileRow, keep: number): HistoryChange {
   const all = [...versions.filter(({ version }) => version !== row.version), row];
@@ -65,6 +70,11 @@ export function versionOf({ versions }: NameHistory, key: Pick<FileRow, 'name' |
   const found = versions.find(({ version }) => version === key.version);
   if (found === undefined) throw new ShoalError('not_found', `version ${key.version} of '${key.name}' is gone`);
   return found;
+}
+
+/** A version with a change made. */
+export function patched(row: FileRow, { tags, visibility, readers, replicas, record }: FilePatch): FileRow {
+  return { ...row, tags, visibility, readers, replicas, record };
 }
 
 /** Puts a changed version in the place of the one with its number. */

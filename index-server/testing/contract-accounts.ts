@@ -35,7 +35,7 @@ export function accountContract({ catalog, servers, reopen }: ContractContext): 
     const all = await servers();
     const attempts = await Promise.allSettled(
       Array.from({ length: 16 }, (_, n) =>
-        all[n % all.length]?.createUser(userRow({ id: `user-${n}`, name: n % 2 ? 'ANN' : 'ann' })),
+        (all[n % all.length] ?? catalog()).createUser(userRow({ id: `user-${n}`, name: n % 2 ? 'ANN' : 'ann' })),
       ),
     );
     const winners = attempts.flatMap(({ status }, n) => (status === 'fulfilled' ? [`user-${n}`] : []));
