@@ -134,12 +134,11 @@ describe('after a crash of the machine', () => {
     const data = fs.openSync(fixture.pathOf(before.id, '.data'), 'r+');
     fs.writeSync(data, chunkOf(content, 4), 0, 5, 4 * CHUNK);
     fs.closeSync(data);
-    const [journal] = [fixture.pathOf(before.id, '.have')];
-    const other = await new Promise<Buffer>((resolve) => resolve(fs.readFileSync(journal)));
+    const journal = fixture.pathOf(before.id, '.have');
     const entry = Buffer.alloc(8);
     entry.writeUInt32LE(4, 0);
     entry.writeUInt32LE((Math.imul(4, 2654435761) ^ 0x53484a31) >>> 0, 4);
-    fs.writeFileSync(journal, Buffer.concat([other, entry]));
+    fs.appendFileSync(journal, entry);
     pretendReboot(before.id);
     store = await fixture.open();
     const file = await store.begin(manifestOf(content));

@@ -246,6 +246,22 @@ describe('removing', () => {
     expect(fixture.logged).toEqual([]);
   });
 
+  it('and taking in again at once, over and over, never mixes up the old file and the new', async () => {
+    const path = fixture.source('a', content);
+    for (let round = 0; round < 10; round += 1) {
+      const file = await store.begin(manifest);
+      const fetching = Promise.allSettled(
+        [...file.have.missing()].map((index) => file.writeChunk(index, chunkOf(content, index))),
+      );
+      if (round % 2 === 0) await store.remove(file.id);
+      const ingested = await store.ingest({ path }, patiently());
+      await fetching;
+      expect((await ingested.file.verify(new AbortController().signal, () => {})).damaged).toEqual([]);
+      expect(fs.readFileSync(fixture.pathOf(file.id, '.data')).equals(content)).toBe(true);
+      await store.remove(file.id);
+    }
+  });
+
   it('lets the same file come again at once', async () => {
     const path = fixture.source('a', content);
     const { file } = await store.ingest({ path }, patiently());
@@ -303,6 +319,17 @@ describe('the store', () => {
     await expect(store.begin(manifest)).rejects.toThrow(code('unavailable'));
     await expect(file.readChunk(0)).rejects.toThrow(code('unavailable'));
     await expect(store.ingest({ path: 'x' }, patiently())).rejects.toThrow(code('unavailable'));
+  });
+
+  it('ends a verify that is under way when it closes', async () => {
+    const path = join(fixture.root, 'large');
+    fs.writeFileSync(path, '');
+    fs.truncateSync(path, 64 * 1024 * KIB);
+    const { file } = await store.ingest({ path }, patiently());
+    const verify = file.verify(new AbortController().signal, () => {});
+    const refused = expect(verify).rejects.toThrow(code('unavailable'));
+    await fixture.close();
+    await refused;
   });
 
   it('ends an ingest that waits for its source when it closes, and leaves nothing of it', async () => {

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import fs from 'node:fs';
 import { resolve } from 'node:path';
 import { ShoalError } from '../common/errors.js';
@@ -67,6 +66,8 @@ export class ChunkStore {
   readonly #listeners = new Set<(event: StoreEvent) => void>();
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
+  /** Ingests, to be stopped when the store closes. */
+  readonly #underWay = new Set<AbortController>();
   #lock: StoreLock | undefined;
   #isOpen = false;
 
@@ -90,10 +91,9 @@ export class ChunkStore {
       fds: new FdCache({ log }, { capacity: OPEN_FILES }),
       manifests: new ManifestCache({ capacityBytes: MANIFEST_BYTES }),
       boot: readBootId(),
+      closing: this.#closing.signal,
       onEvent: (kind, id) => this.#emit(kind, id),
     };
-    // Every ingest listens to it, and there may be thousands.
-    setMaxListeners(0, this.#closing.signal);
     this.#ingester = new Ingester({ hasher, syncer: this.#syncer, space: this.#space, paths: this.#paths });
   }
 
@@ -133,6 +133,7 @@ export class ChunkStore {
     this.#isOpen = false;
     const reason = new ShoalError('unavailable', 'the peer is shutting down');
     this.#closing.abort(reason);
+    for (const ingest of this.#underWay) ingest.abort(reason);
     await Promise.allSettled(this.#running);
     await Promise.all([...this.#files.values()].map((file) => file.close(reason)));
     await this.#fileDeps.fds.close();
@@ -254,7 +255,7 @@ export class ChunkStore {
   #resume(left: readonly { file: HeldFile; claimed: ChunkSet }[]): void {
     const lane = new Lane(1);
     for (const { file, claimed } of left) {
-      file.resume((task) => lane.run(task, this.#closing.signal), claimed, this.#closing.signal);
+      file.resume((task) => lane.run(task), claimed);
     }
   }
 
@@ -355,18 +356,16 @@ export class ChunkStore {
   /** Runs `task` with a signal that fires when `signal` does or the store closes. */
   async #untilClosed<T>(signal: AbortSignal, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const either = new AbortController();
-    const stops = [signal, this.#closing.signal].map((source) => ({
-      source,
-      stop: () => either.abort(source.reason),
-    }));
-    for (const { source, stop } of stops) {
-      if (source.aborted) stop();
-      source.addEventListener('abort', stop, { once: true });
-    }
+    const stop = (): void => either.abort(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    // Not listeners of one signal: adding one takes the longer, the more there are.
+    this.#underWay.add(either);
     try {
       return await task(either.signal);
     } finally {
-      for (const { source, stop } of stops) source.removeEventListener('abort', stop);
+      this.#underWay.delete(either);
+      signal.removeEventListener('abort', stop);
     }
   }
 

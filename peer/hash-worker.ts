@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { ftruncateSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
 import { blake3, chunkBytesFor, chunkCountFor, DIGEST_BYTES } from './manifest.js';
@@ -64,6 +65,7 @@ async function hash(job: HashJob, course: Course): Promise<HashResult> {
     }
     course.done(block.length);
   }
+  if (job.to !== undefined) ftruncateSync(job.to, job.size);
   return { digests, sha256: sha256.digest('hex') };
 }
 
@@ -77,6 +79,8 @@ async function copy(job: CopyJob, course: Course): Promise<undefined> {
     }
     course.done(block.length);
   }
+  ftruncateSync(job.to, job.size);
+  return undefined;
 }
 
 function readBlock(job: HashJob | CopyJob, at: number, length: number): Buffer {

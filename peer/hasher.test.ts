@@ -120,6 +120,16 @@ describe('the hasher', () => {
     await expect(late).rejects.toThrow(expect.objectContaining({ code: 'cancelled' }));
   });
 
+  it('fails with what the watcher of its progress throws', async () => {
+    const from = fileWith(Buffer.alloc(0));
+    fs.ftruncateSync(from, 4096 * MIB);
+    const onProgress = (): void => {
+      throw new Error('nobody listens any more');
+    };
+    const job = hasher.hash({ from, size: 4096 * MIB, to: undefined }, control({ onProgress }));
+    await expect(job).rejects.toThrow('nobody listens any more');
+  });
+
   it('ends its jobs when it is closed', async () => {
     const from = fileWith(Buffer.alloc(0));
     fs.ftruncateSync(from, 4096 * MIB);

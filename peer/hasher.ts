@@ -39,7 +39,8 @@ interface HashThread {
 
 /**
  * Hashes and copies files on threads of their own, started when they are first needed. A job has done with its files
- * when its promise settles, not before: the caller may close them then, whatever the outcome was.
+ * when its promise settles, not before: the caller may close them then, whatever the outcome was. One whose `onProgress`
+ * throws fails with that.
  */
 export class Hasher {
   readonly #threadCount: number;
@@ -60,7 +61,7 @@ export class Hasher {
     return this.#run({ kind: 'hash', ...job }, control) as Promise<HashResult>;
   }
 
-  /** Copies an open file to another that is empty or has holes only, and leaves holes where zeros are. */
+  /** Copies an open file to another that is empty, which gets holes where there are zeros. */
   async copy(job: Omit<CopyJob, 'kind'>, control: JobControl): Promise<void> {
     await this.#run({ kind: 'copy', ...job }, control);
   }
@@ -84,15 +85,25 @@ export class Hasher {
     this.#lastId += 1;
     const id = this.#lastId;
     const post = (request: WorkerRequest): void => worker.worker.postMessage(request);
+    let failure: { readonly error: unknown } | undefined;
     const cancel = (): void => post({ type: 'cancel', id });
+    const onProgress = (doneBytes: number): void => {
+      try {
+        control.onProgress(doneBytes);
+      } catch (error) {
+        failure ??= { error };
+        cancel();
+      }
+    };
     try {
       return await new Promise<JobResult>((resolve, reject) => {
-        this.#jobs.set(id, { worker, onProgress: control.onProgress, resolve, reject });
+        this.#jobs.set(id, { worker, onProgress, resolve, reject });
         worker.jobs += 1;
         signal.addEventListener('abort', cancel, { once: true });
         post({ type: 'start', id, job });
       });
     } catch (error) {
+      if (failure !== undefined) throw failure.error;
       throw signal.aborted ? abortError(signal) : error;
     } finally {
       signal.removeEventListener('abort', cancel);

@@ -8,7 +8,6 @@ import { type Syncer, Writeback } from './syncer.js';
 
 const fstat = promisify(fs.fstat);
 const fchmod = promisify(fs.fchmod);
-const ftruncate = promisify(fs.ftruncate);
 
 const CANNOT_SHARE: ReadonlySet<string> = new Set(['ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOSYS', 'ENOTTY']);
 
@@ -113,11 +112,5 @@ export class DataFile {
   get #writer(): Writeback {
     this.#writeback ??= new Writeback(() => this.withFd((fd) => this.#syncer.file(fd, this.#size)));
     return this.#writeback;
-  }
-
-  /** Makes `target` a file of `size` bytes that is one hole. */
-  static async clear(target: number, size: number): Promise<void> {
-    await ftruncate(target, 0);
-    await ftruncate(target, size);
   }
 }

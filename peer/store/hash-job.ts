@@ -1,13 +1,13 @@
-/** Reads an open file once: hashes it and, with `to`, writes it there, leaving out chunks of zeros. */
+/** Reads an open file once: hashes it and, with `to`, writes it there, leaving holes where chunks are zero. */
 export interface HashJob {
   readonly kind: 'hash';
   readonly from: number;
   readonly size: number;
-  /** An open file, empty or with holes only. */
+  /** An open file that is empty or has holes only; it gets the same size. */
   readonly to: number | undefined;
 }
 
-/** Copies an open file to another that is empty or has holes only, leaving out what is zero. */
+/** Copies an open file to another that is empty, which gets holes where there are zeros. */
 export interface CopyJob {
   readonly kind: 'copy';
   readonly from: number;

@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { promisify } from 'node:util';
 import { ShoalError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
 import type { ChunkSet, ReadonlyChunkSet } from '../chunk-set.js';
@@ -14,13 +15,15 @@ import type { ManifestCache } from './manifest-cache.js';
 import type { Reservation } from './space.js';
 
 const PIECE_BYTES = 1024 * 1024;
-const NEVER = new AbortController().signal;
+const ftruncate = promisify(fs.ftruncate);
 
 /** What the files of one store share. */
 export interface HeldFileDeps extends LedgerDeps {
   readonly log: Logger;
   readonly hasher: Hasher;
   readonly manifests: ManifestCache;
+  /** Fires when the store closes. */
+  readonly closing: AbortSignal;
   readonly onEvent: (kind: 'completed' | 'damaged', id: string) => void;
 }
 
@@ -195,7 +198,10 @@ export class HeldFile implements StoredFile {
     this.#refuseAfterEnd();
     const chunks = [...this.#have];
     const totalBytes = this.#layout.bytesOf(chunks);
-    const found = await this.#findDamaged(chunks, { signal, onProgress: (done) => onProgress(done, totalBytes) });
+    const found = await this.#findDamaged(chunks, {
+      signal: AbortSignal.any([signal, this.#deps.closing]),
+      onProgress: (done) => onProgress(done, totalBytes),
+    });
     this.#refuseAfterEnd();
     const damaged = this.#forget(found);
     await damaged.noted;
@@ -208,9 +214,9 @@ export class HeldFile implements StoredFile {
     if (!this.isComplete) throw new ShoalError('not_found', `file ${this.id} is not whole here`);
     try {
       if (await this.#data.shareWith(fd)) return;
-      await DataFile.clear(fd, this.size);
+      await ftruncate(fd, 0);
       await this.#data.withFd((from) =>
-        this.#deps.hasher.copy({ from, size: this.size, to: fd }, { signal: NEVER, onProgress: () => {} }),
+        this.#deps.hasher.copy({ from, size: this.size, to: fd }, { signal: this.#deps.closing, onProgress: () => {} }),
       );
     } catch (error) {
       this.#refuseAfterEnd();
@@ -232,11 +238,11 @@ export class HeldFile implements StoredFile {
    * Takes up what an earlier process left. Claimed chunks are checked against their digests before they are held;
    * `inTurn` says when. A file that is whole is made durable. Failures are logged.
    */
-  resume(inTurn: (task: () => Promise<void>) => Promise<void>, claimed: ReadonlyChunkSet, signal: AbortSignal): void {
+  resume(inTurn: (task: () => Promise<void>) => Promise<void>, claimed: ReadonlyChunkSet): void {
     if (claimed.count > 0) {
-      this.#checking = inTurn(() => this.#recheck([...claimed], signal))
+      this.#checking = inTurn(() => this.#recheck([...claimed]))
         .catch((error: unknown) => {
-          if (!signal.aborted) this.#logFailure(error, 'could not check what was held before the restart');
+          if (!this.#deps.closing.aborted) this.#logFailure(error, 'could not check what was held before the restart');
         })
         .finally(() => {
           this.#checking = undefined;
@@ -259,8 +265,9 @@ export class HeldFile implements StoredFile {
   /** Makes the complete, synced file at `path` the data of this one. Durable when it resolves. */
   async adopt(path: string, sha256: string): Promise<void> {
     this.#refuseAfterEnd();
-    this.#data.detach();
     await fs.promises.rename(path, this.#deps.paths.data(this.id));
+    // Only now: whoever came between the two would have opened the old file again, to be read ever after.
+    this.#data.detach();
     await this.#ledger.setWhole(sha256);
     this.#hold([...this.#have.missing()]);
   }
@@ -270,8 +277,9 @@ export class HeldFile implements StoredFile {
     this.#end = new ShoalError('not_found', `file ${this.id} was removed`);
     this.#deps.manifests.delete(this.id);
     await this.#ledger.remove();
-    this.#data.detach();
     await removeIfThere(this.#deps.paths.data(this.id));
+    // Only now: a late reader may have opened it again meanwhile, and the file that has this path next is another.
+    this.#data.detach();
   }
 
   /** Refuses everything from now on, for that reason; resolves when nothing of it is under way. */
@@ -298,8 +306,8 @@ export class HeldFile implements StoredFile {
     this.whenDurable().catch((error: unknown) => this.#logFailure(error, 'could not make a complete file durable'));
   }
 
-  async #recheck(claimed: readonly number[], signal: AbortSignal): Promise<void> {
-    const damaged = new Set(await this.#findDamaged(claimed, { signal, onProgress: () => {} }));
+  async #recheck(claimed: readonly number[]): Promise<void> {
+    const damaged = new Set(await this.#findDamaged(claimed, { signal: this.#deps.closing, onProgress: () => {} }));
     this.#refuseAfterEnd();
     if (damaged.size > 0) {
       this.#deps.log.warn({ id: this.id, chunks: damaged.size }, 'chunks did not survive the crash of the machine');

@@ -147,7 +147,6 @@ export class Ingester {
     }
     const size = Number(before.size);
     return this.#fill(size, name, async (spool) => {
-      await spool.resize(size);
       const ingested = await this.#hash(spool, { from: fd, size, to: spool.fd }, options).catch((error: unknown) => {
         throw error instanceof ShoalError && error.code === 'conflict' ? changedError(name, error) : error;
       });

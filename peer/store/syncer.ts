@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { Lane } from './lane.js';
 
 const fdatasync = promisify(fs.fdatasync);
+const fsync = promisify(fs.fsync);
 const BULK_BYTES = 32 * 1024 * 1024;
 const WRITEBACK_BYTES = 64 * 1024 * 1024;
 
@@ -28,11 +29,11 @@ export class Syncer {
     const sync = this.#small.run(async () => {
       // From here on a new name may come too late for this sync.
       this.#queuedDirectories.delete(path);
-      const directory = await fs.promises.open(path, 'r');
+      const fd = fs.openSync(path, 'r');
       try {
-        await directory.sync();
+        await fsync(fd);
       } finally {
-        await directory.close();
+        fs.closeSync(fd);
       }
     });
     this.#queuedDirectories.set(path, sync);
