@@ -8,7 +8,7 @@ import type { Problem } from '../../index-server/api.js';
  */
 
 /** An error as problem details. `details.status` takes the place of the status of its code. */
-export function problemOf(error: ShoalError): Problem {
+function problemOf(error: ShoalError): Problem {
   const { status = HTTP_STATUS[error.code], candidates } = (error.details ?? {}) as {
     status?: number;
     candidates?: string[];
