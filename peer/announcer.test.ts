@@ -1,4 +1,3 @@
-import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { ShoalError } from '../common/errors.js';
 import { createLogger } from '../common/log.js';
 import { type AnnounceBody, type Announced, LIMITS, recordsRevision } from '../index-server/api.js';
@@ -6,8 +5,10 @@ import { Announcer, pagesOf } from './announcer.js';
 import type { StoredFile } from './chunk-store.js';
 import { PeerMetrics } from './metrics.js';
 
+const timers = import.meta.jest;
+
 const GATHER_MS = 100;
-const pass = (ms: number) => jest.advanceTimersByTimeAsync(ms);
+const pass = (ms: number) => timers.advanceTimersByTimeAsync(ms);
 const nothing: Announced = { unknown: [], removed: [] };
 
 function file(id: string, given: { isComplete?: boolean; records?: readonly string[] } = {}): StoredFile {
@@ -76,11 +77,11 @@ function setUp() {
 }
 
 beforeEach(() => {
-  jest.useFakeTimers({ doNotFake: ['performance', 'queueMicrotask', 'nextTick'] });
+  timers.useFakeTimers({ doNotFake: ['performance', 'queueMicrotask', 'nextTick'] });
 });
 afterEach(async () => {
   await stop();
-  jest.useRealTimers();
+  timers.useRealTimers();
 });
 
 describe('changes', () => {

@@ -1,5 +1,4 @@
 import { isAbsolute } from 'node:path';
-import { describe, expect, test } from '@jest/globals';
 import { ShoalError } from '../common/errors.js';
 import { hostPort, isLoopback, readConfig } from './config.js';
 

@@ -4,13 +4,14 @@ import { lstat, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/p
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ShoalError } from '../common/errors.js';
 import { createLogger } from '../common/log.js';
 import type { ControlServiceHandlers } from '../proto/gen/shoal/control/v1/ControlService.js';
 import { CallEdge } from './control/call.js';
+import { putHandlers } from './control/put.js';
 import { ControlServer, checkSocketFree } from './control-server.js';
 import { PeerMetrics } from './metrics.js';
+import type { Publisher } from './publish.js';
 import { PeerUser } from './testing/peer-user.js';
 import { waitFor } from './testing/wait-for.js';
 
@@ -167,18 +168,19 @@ describe('a call', () => {
     const ends: string[] = [];
     beforeEach(async () => {
       ends.length = 0;
-      await serve((edge) => ({
-        Put: edge.conversation('Put', async (requests: AsyncIterator<object>, _caller, sink) => {
-          await sink.send({ sendData: {} });
-          try {
-            for (let next = await requests.next(); next.done !== true; next = await requests.next());
-            ends.push('whole');
-          } catch (error) {
-            ends.push('broken');
-            throw error;
-          }
-        }),
-      })).listen(path);
+      const publish = async (source: { readonly stream?: AsyncIterable<Buffer> }) => {
+        try {
+          for await (const _bytes of source.stream ?? []);
+          ends.push('whole');
+        } catch (error) {
+          ends.push('broken');
+          throw error;
+        }
+        throw new ShoalError('denied', 'nothing is published here');
+      };
+      await serve((edge) => putHandlers(edge, { publisher: { publish: publish as Publisher['publish'] } })).listen(
+        path,
+      );
     });
     const put = async (then: (call: ReturnType<PeerUser['client']['put']>) => void) => {
       const user = await PeerUser.at(path);
@@ -192,7 +194,7 @@ describe('a call', () => {
     };
 
     test('because all is said has the whole', async () => {
-      await put(({ requests }) => requests.end());
+      await put(({ requests }) => requests.end({ end: {} }));
       expect(ends).toEqual(['whole']);
     });
 

@@ -2,7 +2,6 @@ import { createHash, randomBytes } from 'node:crypto';
 import { link, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startSwarm, type TestPeer } from './testing/harness.js';
 import { waitFor } from './testing/wait-for.js';
 

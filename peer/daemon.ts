@@ -24,7 +24,6 @@ import { createHttpDoor } from './http/app.js';
 import { createDoorServer } from './http/body-intake.js';
 import { SeedSessions } from './http/seed-sessions.js';
 import { ShareFolder } from './http/share-folder.js';
-import { SwarmMembership } from './membership.js';
 import { MembershipMemory } from './membership-memory.js';
 import { PeerMetrics } from './metrics.js';
 import { meteredIndex } from './observers.js';
@@ -32,6 +31,7 @@ import { OrderRunner } from './orders.js';
 import { Publisher } from './publish.js';
 import { Removals } from './removals.js';
 import { Retriever } from './retrieve.js';
+import { SwarmMembership } from './swarm-membership.js';
 import { TicketVerifier } from './tickets.js';
 import { createFetcher, createRemotePeers, createTransferServer } from './transfers.js';
 

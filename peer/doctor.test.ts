@@ -3,7 +3,6 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ShoalError } from '../common/errors.js';
 import type { Peer } from '../index-server/api.js';
 import { Doctor, type DoctorDeps, type Finding } from './doctor.js';

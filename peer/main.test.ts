@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { startIndex, startPeer, type TestIndex, type TestPeer } from './testing/harness.js';
 import { PeerUser } from './testing/peer-user.js';
 import { waitFor } from './testing/wait-for.js';

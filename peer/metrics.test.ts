@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { startSwarm, type TestPeer } from './testing/harness.js';
 import { waitFor } from './testing/wait-for.js';
 

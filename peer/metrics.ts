@@ -3,15 +3,15 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { ERROR_CODES } from '../common/errors.js';
 
 /** What bytes between peers, or to a client, were for. */
-export const BYTE_KINDS = ['exchange', 'download', 'upload', 'http'] as const;
+const BYTE_KINDS = ['exchange', 'download', 'upload', 'http'] as const;
 /** What became of a chunk that arrived. */
-export const CHUNK_RESULTS = ['ok', 'corrupt', 'duplicate', 'refused'] as const;
+const CHUNK_RESULTS = ['ok', 'corrupt', 'duplicate', 'refused'] as const;
 /** `ok`, or the code of the error that a call ended with. */
-export const CALL_CODES = ['ok', ...ERROR_CODES] as const;
+const CALL_CODES = ['ok', ...ERROR_CODES] as const;
 /** How a call to the index went: `unavailable` also stands for one that took too long, `error` for a refusal. */
-export const INDEX_RESULTS = ['ok', 'unavailable', 'cancelled', 'error'] as const;
+const INDEX_RESULTS = ['ok', 'unavailable', 'cancelled', 'error'] as const;
 /** What the index is asked for. */
-export const INDEX_OPERATIONS = [
+const INDEX_OPERATIONS = [
   'join',
   'heartbeat',
   'announce',
@@ -31,9 +31,9 @@ export const INDEX_OPERATIONS = [
   'seed',
 ] as const;
 /** Methods of `shoal.peer.v1.PeerService`. */
-export const PEER_METHODS = ['Exchange', 'Download', 'Upload', 'Replicate', 'GetInfo'] as const;
+const PEER_METHODS = ['Exchange', 'Download', 'Upload', 'Replicate', 'GetInfo'] as const;
 /** Methods of `shoal.control.v1.ControlService`. */
-export const CONTROL_METHODS = [
+const CONTROL_METHODS = [
   'Put',
   'Get',
   'Verify',
@@ -54,9 +54,9 @@ export const CONTROL_METHODS = [
   'ChangePassword',
 ] as const;
 
-/** One of {@link INDEX_OPERATIONS}. */
+/** What the index is asked for. */
 export type IndexOperation = (typeof INDEX_OPERATIONS)[number];
-/** One of {@link CONTROL_METHODS}. */
+/** A method of `shoal.control.v1.ControlService`. */
 export type ControlMethod = (typeof CONTROL_METHODS)[number];
 
 /** What is read when somebody looks at the metrics, rather than told as it happens. */

@@ -1,4 +1,3 @@
-import { beforeAll, describe, expect, test } from '@jest/globals';
 import { ShoalError } from '../common/errors.js';
 import { createLogger } from '../common/log.js';
 import type { Order } from '../index-server/api.js';

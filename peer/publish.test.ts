@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ShoalError } from '../common/errors.js';
 import { createLogger } from '../common/log.js';
 import type { Located, PublishBody, Published } from '../index-server/api.js';

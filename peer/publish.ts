@@ -270,7 +270,7 @@ const wantedSchema = publishBodySchema.pick({
 });
 
 /** The options as the index takes them; throws `invalid` that names what is wrong. */
-export function checkOptions(options: PublishOptions, defaultReplicas: number): Wanted {
+function checkOptions(options: PublishOptions, defaultReplicas: number): Wanted {
   const problem = nameProblem(options.name);
   if (problem !== undefined) {
     throw new ShoalError('invalid', `the name '${options.name.slice(0, 100)}' ${problem}`, {

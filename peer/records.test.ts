@@ -1,4 +1,3 @@
-import { beforeAll, expect, test } from '@jest/globals';
 import type { RecordClaims } from '../index-server/api.js';
 import type { Signer } from '../index-server/signer.js';
 import { claimsOf, isPublic, mergeRecord } from './records.js';

@@ -1,4 +1,3 @@
-import { expect, test } from '@jest/globals';
 import { Removals } from './removals.js';
 
 function setUp() {

@@ -1,4 +1,3 @@
-import { beforeAll, describe, expect, test } from '@jest/globals';
 import { ShoalError } from '../common/errors.js';
 import type { Located } from '../index-server/api.js';
 import type { Signer } from '../index-server/signer.js';

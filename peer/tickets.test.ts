@@ -1,4 +1,3 @@
-import { beforeAll, describe, expect, test } from '@jest/globals';
 import type { Signer } from '../index-server/signer.js';
 import { claimsFor, newSigner } from './testing/signatures.js';
 import { TicketVerifier } from './tickets.js';

@@ -6,7 +6,6 @@ import type { IndexClient } from '../index-server/client.js';
 import type { UploadHeader__Output } from '../proto/gen/shoal/peer/v1/UploadHeader.js';
 import type { ChunkStore } from './chunk-store.js';
 import { visibilityOf } from './control/files.js';
-import { properEnd } from './half-close.js';
 import type { Membership } from './membership.js';
 import type { PeerMetrics } from './metrics.js';
 import { fetchObserver, transferObserver } from './observers.js';
@@ -142,8 +141,7 @@ async function upload(
     readonly signal: AbortSignal;
   },
 ): Promise<{ readonly id: string; readonly size: number; readonly sha256: string }> {
-  const { header, caller, signal } = call;
-  const data = whole(call.data, signal);
+  const { header, data, caller, signal } = call;
   const { name, tags, readers, size } = header;
   const { published, sha256 } = await publisher.publish(
     size === undefined ? { stream: data } : { stream: data, size },
@@ -159,10 +157,4 @@ async function upload(
     { signal },
   );
   return { id: published.file.id, size: published.file.size, sha256 };
-}
-
-/** The bytes; throws at their end when they ended because the client is gone. */
-async function* whole(data: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<Buffer> {
-  yield* data;
-  await properEnd(signal);
 }

@@ -10,7 +10,6 @@ import type {
 import { abortError, ShoalError, toShoalError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
 import { toGrpcError } from '../grpc.js';
-import { properEnd } from '../half-close.js';
 import type { ControlMethod, PeerMetrics } from '../metrics.js';
 
 /** These work without a login where one is required: they lead to one, or tell why it does not work. */
@@ -79,7 +78,9 @@ export class CallEdge {
     handle: (requests: AsyncIterator<Q>, caller: Caller, sink: EventSink<E>) => Promise<void>,
   ): handleBidiStreamingCall<Q, E> {
     return (call) => {
-      const work = (caller: Caller) => handle(requestsOf(call, caller.signal), caller, sinkOf(call, caller.signal));
+      // Without the option, reading no further would destroy the call together with the answer.
+      const requests = call.iterator({ destroyOnReturn: false }) as AsyncIterator<Q>;
+      const work = (caller: Caller) => handle(requests, caller, sinkOf(call, caller.signal));
       void this.#run(method, call, work).then(
         () => call.end(),
         (error: unknown) => call.emit('error', toGrpcError(error)),
@@ -117,19 +118,6 @@ function sessionOf(metadata: Metadata): string | undefined {
   const session = /^Bearer (\S+)$/i.exec(value)?.[1];
   if (session !== undefined) return session;
   throw new ShoalError('unauthenticated', 'the authorization metadata is not of the form: Bearer SESSION');
-}
-
-/** The requests; throws when they end because the caller is gone. */
-function requestsOf<Q, E>(call: ServerDuplexStream<Q, E>, signal: AbortSignal): AsyncIterator<Q> {
-  // Without the option, reading no further would destroy the call together with the answer.
-  const requests = call.iterator({ destroyOnReturn: false }) as AsyncIterator<Q>;
-  return {
-    async next() {
-      const request = await requests.next();
-      if (request.done === true) await properEnd(signal);
-      return request;
-    },
-  };
 }
 
 function sinkOf<Q, E>(call: ServerWritableStream<Q, E> | ServerDuplexStream<Q, E>, signal: AbortSignal): EventSink<E> {

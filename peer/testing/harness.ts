@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLogger, type Logger } from '../../common/log.js';
 import { readConfig as readIndexConfig } from '../../index-server/config.js';
-import { catalogIn } from '../../index-server/open-catalog.js';
+import { openCatalog } from '../../index-server/open-catalog.js';
 import { type RunningIndex, runIndex } from '../../index-server/server.js';
 import { Signer } from '../../index-server/signer.js';
 import { type PeerConfig, readConfig } from '../config.js';
@@ -70,7 +70,7 @@ export async function startIndex(env: NodeJS.ProcessEnv = {}): Promise<TestIndex
         SHOAL_LEASE_SECONDS: '2',
         ...env,
       });
-      const catalog = await catalogIn(config.store);
+      const catalog = await openCatalog(config.store);
       running = await runIndex(config, { catalog, signer, log, now: Date.now, random: Math.random });
       await running.ready;
       index.url = running.url;

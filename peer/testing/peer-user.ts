@@ -1,8 +1,8 @@
 import { open, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { GetDone__Output } from '../../proto/gen/shoal/control/v1/GetDone.js';
-import type { GetResponse__Output } from '../../proto/gen/shoal/control/v1/GetResponse.js';
 import type { GetFound__Output } from '../../proto/gen/shoal/control/v1/GetFound.js';
+import type { GetResponse__Output } from '../../proto/gen/shoal/control/v1/GetResponse.js';
 import type { PutDone__Output } from '../../proto/gen/shoal/control/v1/PutDone.js';
 import type { PutStart } from '../../proto/gen/shoal/control/v1/PutStart.js';
 import type { VerifyDone__Output } from '../../proto/gen/shoal/control/v1/VerifyDone.js';

@@ -1,10 +1,11 @@
-import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { pino } from 'pino';
 import { ShoalError } from '../common/errors.js';
 import type { HeartbeatAnswer, HeartbeatBody, JoinBody, Joined } from '../index-server/api.js';
-import { SwarmMembership } from './membership.js';
 import type { KnownSwarm } from './membership-memory.js';
 import { PeerMetrics } from './metrics.js';
+import { SwarmMembership } from './swarm-membership.js';
+
+const timers = import.meta.jest;
 
 const HEARTBEAT_MS = 3_000;
 const LEASE_MS = 10_000;
@@ -107,14 +108,14 @@ function setUp({ known, random = () => 1 }: { known?: KnownSwarm; random?: () =>
   return { index, membership, saved, keys, joined, answers, lines, metrics };
 }
 
-const pass = (ms: number) => jest.advanceTimersByTimeAsync(ms);
+const pass = (ms: number) => timers.advanceTimersByTimeAsync(ms);
 
 beforeEach(() => {
-  jest.useFakeTimers({ doNotFake: ['performance', 'queueMicrotask', 'nextTick'] });
+  timers.useFakeTimers({ doNotFake: ['performance', 'queueMicrotask', 'nextTick'] });
 });
 afterEach(async () => {
   await stop();
-  jest.useRealTimers();
+  timers.useRealTimers();
 });
 
 describe('joining', () => {
@@ -316,7 +317,7 @@ test('an index that says nothing holds up no one who leaves', async () => {
   membership.start();
   await pass(0);
   // The limit of a withdrawal is no fake timer.
-  jest.useRealTimers();
+  timers.useRealTimers();
   index.isSilentOnWithdraw = true;
   const begin = performance.now();
   await membership.stop();
