@@ -76,10 +76,10 @@ const plainTextSchema = z
 export const refSchema = plainTextSchema.min(1).max(LIMITS.nameBytes + 70);
 
 /** A file id. */
-export const fileIdSchema = z.string().regex(FILE_ID, 'must be 64 lower-case hex digits').meta({ id: 'FileId' });
+const fileIdSchema = z.string().regex(FILE_ID, 'must be 64 lower-case hex digits').meta({ id: 'FileId' });
 
 /** A file name; see {@link nameProblem}. */
-export const fileNameSchema = z
+const fileNameSchema = z
   .string()
   .check((ctx) => {
     const problem = nameProblem(ctx.value);

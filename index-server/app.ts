@@ -44,7 +44,7 @@ export function createApp(deps: AppDeps): Express {
   // One spelling for each path, as the document says.
   app.enable('case sensitive routing');
   app.enable('strict routing');
-  app.use(requestLog(deps.log), helmet(), countRequests(deps.metrics));
+  app.use(requestLog(deps.log), safetyHeaders(), countRequests(deps.metrics));
   mountRoutes(app, routes, deps);
   app.use((request) => {
     throw new ShoalError('not_found', `there is nothing at ${request.path}`, {
@@ -58,6 +58,14 @@ export function createApp(deps: AppDeps): Express {
 /** The original told failure by `result`, and in words by `message`. */
 function seedMembers(path: string, error: ShoalError): Readonly<Record<string, unknown>> {
   return SEED_PATHS.includes(path) ? { message: error.message, result: false } : {};
+}
+
+/** Helmet's, without those that send browsers to HTTPS, which this server does not speak. */
+function safetyHeaders(): RequestHandler {
+  return helmet({
+    strictTransportSecurity: false,
+    contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
+  });
 }
 
 function requestLog(log: Logger): RequestHandler {

@@ -13,11 +13,11 @@ import { openSigner } from './signer.js';
  */
 export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const config = readConfig(env);
+  const stopped = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
   const log = createLogger({ name: 'index', level: config.logLevel });
   log.info({ version: VERSION, node: process.version }, 'starting');
   const signer = await openSigner(config.signingKeyFile);
   const catalog = await catalogIn(config.store);
-  const stopped = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
   const index = await runIndex(config, { catalog, signer, log, now: Date.now, random: Math.random });
   try {
     await Promise.race([stopped, index.ready.then(() => stopped)]);

@@ -10,7 +10,7 @@ import type { Problem } from './api.js';
  */
 
 /** An error as problem details. Headers that belong to it (Retry-After, Allow) are for {@link sendProblem}. */
-export function problemOf(error: ShoalError, status: number = HTTP_STATUS[error.code]): Problem {
+function problemOf(error: ShoalError, status: number = HTTP_STATUS[error.code]): Problem {
   const { errors, candidates } = (error.details ?? {}) as Pick<Problem, 'errors' | 'candidates'>;
   return {
     type: 'about:blank',
@@ -30,11 +30,7 @@ export function problemOf(error: ShoalError, status: number = HTTP_STATUS[error.
  * `details.retryAfterSeconds`, `details.allow` and `details.status` (405 for a method that a path does not have) are
  * taken over.
  */
-export function sendProblem(
-  response: Response,
-  error: ShoalError,
-  extra: Readonly<Record<string, unknown>> = {},
-): void {
+function sendProblem(response: Response, error: ShoalError, extra: Readonly<Record<string, unknown>> = {}): void {
   const { retryAfterSeconds, allow, status } = (error.details ?? {}) as {
     retryAfterSeconds?: number;
     allow?: string;

@@ -151,14 +151,15 @@ async function openStore(
     await catalog.open();
     await accounts.createPeerAccount();
   };
+  const isAway = (error: unknown) => toShoalError(error).code === 'unavailable';
   await pRetry(open, {
     retries: Number.POSITIVE_INFINITY,
     minTimeout: 500,
     maxTimeout: 5000,
     signal,
-    shouldRetry: ({ error }) => toShoalError(error).code === 'unavailable',
+    shouldRetry: ({ error }) => isAway(error),
     onFailedAttempt: ({ error, attemptNumber }) => {
-      log.warn({ error, attempt: attemptNumber }, 'the store does not answer yet; trying again');
+      if (isAway(error)) log.warn({ error, attempt: attemptNumber }, 'the store does not answer yet; trying again');
     },
   });
 }

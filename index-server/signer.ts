@@ -15,7 +15,7 @@ const PEER_AUDIENCE = 'shoal-peer';
 const INDEX_AUDIENCE = 'shoal-index';
 
 /** How long what the index signs is good for, in seconds. */
-export const TOKEN_SECONDS = { ticket: 600, peer: 3600 } as const;
+const TOKEN_SECONDS = { ticket: 600, peer: 3600 } as const;
 
 /** A signed statement and when it ends, in milliseconds since 1970. */
 export interface Signed {

@@ -1,4 +1,5 @@
 import { type Order, recordsRevision } from '../api.js';
+import type { PeerRow } from '../catalog.js';
 import { eventually, idOf, TestIndex, type TestPeer } from '../testing/test-index.js';
 
 const LEASE_MS = 10_000;
@@ -232,6 +233,31 @@ describe('peers', () => {
     await index.client.patch(one.auth, 'a', { replicas: 2 });
     expect(await ordersOf(two, 'replicate')).toHaveLength(1);
   });
+});
+
+test('more than 1,000 peers get a longer lease, and are told of 64 others at a time', async () => {
+  const crowd = (peer: PeerRow, size: number) =>
+    Array.from({ length: size }, (_unused, at) => ({ ...peer, name: `q${at}`, address: `q${at}:1` }));
+  const index = await TestIndex.start({
+    config: { leaseMs: LEASE_MS },
+    wrap: (plain) =>
+      Object.assign(Object.create(plain) as typeof plain, {
+        peers: async (goneBefore: number) => {
+          const peers = await plain.peers(goneBefore);
+          return peers.flatMap((peer) => [peer, ...crowd(peer, 2499)]);
+        },
+      }),
+  });
+  try {
+    const one = await index.peer('p1');
+    const beat = await one.beat();
+    expect(beat).toMatchObject({ livePeers: 2500, leaseMs: 25_000, heartbeatMs: 8333 });
+    const told = beat.peers.map(({ name }) => name);
+    expect(new Set(told).size).toBe(64);
+    expect(told).not.toContain('p1');
+  } finally {
+    await index.stop();
+  }
 });
 
 test('an index keeps looking after the copies', async () => {
