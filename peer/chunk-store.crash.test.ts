@@ -87,8 +87,9 @@ async function expectWhole(store: ChunkStore, ids: ReadonlySet<string>): Promise
 
 /** Runs a command with a disk of 16 MB of its own at `folder`; undefined when the system does not let us. */
 function onSmallDisk(folder: string, command: readonly string[]): string | undefined {
-  const script = 'mount -t tmpfs -o size=16m tmpfs "$0" || exit 77; exec "$@"';
-  const run = spawnSync('unshare', ['-Urm', 'sh', '-c', script, folder, ...command], { encoding: 'utf8' });
+  const mountAndRun = 'mount -t tmpfs -o size=16m tmpfs "$0" || exit 77; exec "$@"';
+  const inNamespace = ['-Urm', 'sh', '-c', mountAndRun, folder, ...command];
+  const run = spawnSync('sh', ['-c', 'exec unshare "$@"', 'sh', ...inNamespace], { encoding: 'utf8' });
   if (run.error !== undefined || run.status === 77 || /unshare/.test(run.stderr)) return undefined;
   if (run.status !== 0) throw new Error(run.stderr);
   return run.stdout;
