@@ -9,10 +9,7 @@ export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] 
 const SECRETS = ['authorization', 'password', 'currentPassword', 'newPassword', 'token', 'ticket', 'session', 'secret'];
 
 /** A logger that writes JSON lines to standard output and leaves credentials out. */
-export function createLogger(options: {
-  readonly name: string;
-  readonly level: (typeof LOG_LEVELS)[number];
-}): Logger {
+export function createLogger(options: { readonly name: string; readonly level: (typeof LOG_LEVELS)[number] }): Logger {
   return pino({
     name: options.name,
     level: options.level,

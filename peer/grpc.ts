@@ -1,5 +1,12 @@
 import { join } from 'node:path';
-import { type ChannelOptions, type GrpcObject, loadPackageDefinition, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import {
+  type ChannelOptions,
+  type GrpcObject,
+  loadPackageDefinition,
+  Metadata,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
 import { loadSync, type MessageTypeDefinition, type Options, type PackageDefinition } from '@grpc/proto-loader';
 import { ERROR_CODES, type ErrorCode, GRPC_STATUS, ShoalError, toShoalError } from '../common/errors.js';
 import { PACKAGE_ROOT } from '../common/version.js';
@@ -62,7 +69,9 @@ interface ErrorInfo {
   metadata: Record<string, string>;
 }
 
-let statusTypes: { status: MessageTypeDefinition<object, object>; info: MessageTypeDefinition<object, object> } | undefined;
+let statusTypes:
+  | { status: MessageTypeDefinition<object, object>; info: MessageTypeDefinition<object, object> }
+  | undefined;
 
 function richTypes() {
   if (statusTypes === undefined) {
