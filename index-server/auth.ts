@@ -1,9 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { ShoalError } from '../common/errors.js';
+import { isLoopback } from '../common/loopback.js';
 import { ON_BEHALF_HEADER, PEER_ACCOUNT, type TicketClaims } from './api.js';
 import type { Catalog, UserRow } from './catalog.js';
-import { isLoopback } from './config.js';
 import { ExpiringCache } from './expiring-cache.js';
 import type { AuthFailure, IndexMetrics } from './metrics.js';
 import type { PeerIdentity, Signer } from './signer.js';

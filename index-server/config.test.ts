@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isLoopback, readConfig } from './config.js';
+import { isLoopback } from '../common/loopback.js';
+import { readConfig } from './config.js';
 
 describe('the configuration', () => {
   let folder: string;

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { BlockList, isIP } from 'node:net';
 import { dirname, join } from 'node:path';
 import { EnvReader } from '../common/env.js';
 import { LOG_LEVELS } from '../common/log.js';
+import { isLoopback } from '../common/loopback.js';
 
 /** Settings of the index server. Times are in milliseconds. */
 export interface IndexConfig {
@@ -46,17 +46,6 @@ export function readConfig(env: NodeJS.ProcessEnv): IndexConfig {
 }
 
 const EMBEDDED = 'embedded:';
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
-LOOPBACK.addAddress('::1', 'ipv6');
-
-/** Whether an address, as Node tells it or as a person writes it, can be reached from this machine alone. */
-export function isLoopback(address: string): boolean {
-  if (address === 'localhost') return true;
-  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
-  const family = isIP(plain);
-  return family !== 0 && LOOPBACK.check(plain, family === 4 ? 'ipv4' : 'ipv6');
-}
 
 function readStore(reader: EnvReader): string {
   const store = reader.string('SHOAL_STORE', 'embedded:./data/index/catalog.db');

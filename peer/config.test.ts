@@ -1,6 +1,7 @@
 import { isAbsolute } from 'node:path';
 import { ShoalError } from '../common/errors.js';
-import { hostPort, isLoopback, readConfig } from './config.js';
+import { isLoopback } from '../common/loopback.js';
+import { hostPort, readConfig } from './config.js';
 
 const problemsOf = (env: NodeJS.ProcessEnv): string => {
   try {

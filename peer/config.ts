@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { EnvReader } from '../common/env.js';
 import { LOG_LEVELS } from '../common/log.js';
+import { isLoopback } from '../common/loopback.js';
 import { addressSchema, LIMITS, peerNameSchema } from '../index-server/api.js';
 
 /** Longest path of a Unix socket in bytes: `sun_path` of unix(7), its final zero left out. */
@@ -61,11 +62,6 @@ export function readConfig(env: NodeJS.ProcessEnv): PeerConfig {
   });
   reader.finish();
   return config;
-}
-
-/** Whether an address to listen on is reached from this machine only. */
-export function isLoopback(address: string): boolean {
-  return address === 'localhost' || address === '::1' || /^127\.\d+\.\d+\.\d+$/.test(address);
 }
 
 /** host:port, with the brackets that an IPv6 address needs. */
