@@ -1,8 +1,18 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'libsql';
+import { EmbeddedDatabase, type SqlValue } from './catalog/embedded-database.js';
+import { LogSync, type SyncFile } from './catalog/log-sync.js';
+import type { Catalog } from './catalog.js';
+import { embeddedCatalog } from './embedded-catalog.js';
 import { openCatalog } from './open-catalog.js';
 import { describeCatalog } from './testing/catalog-contract.js';
+import { fileRow, idOf, peerRow, publish, tombstoneOf } from './testing/catalog-rows.js';
+
+const ANN = { userId: 'id-of-ann' };
 
 let folder: string;
 
@@ -12,10 +22,201 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('the embedded catalog', () => {
-  const path = () => join(folder, 'contract', 'index.db');
   describeCatalog({
     isShared: false,
     clear: () => rm(join(folder, 'contract'), { recursive: true, force: true }),
-    open: () => openCatalog(`embedded:${path()}`),
+    open: () => openCatalog(`embedded:${join(folder, 'contract', 'index.db')}`),
   });
 });
+
+describe('the file of the embedded catalog', () => {
+  const opened: { close(): Promise<void> }[] = [];
+  const open = async (path: string): Promise<Catalog> => {
+    const catalog = await openCatalog(`embedded:${path}`);
+    opened.push(catalog);
+    return catalog;
+  };
+  const openOn = async <T extends EmbeddedDatabase>(database: T): Promise<Catalog> => {
+    const catalog = embeddedCatalog(database);
+    await catalog.open();
+    opened.push(catalog);
+    return catalog;
+  };
+
+  afterEach(async () => {
+    for (const catalog of opened.splice(0)) await catalog.close();
+  });
+
+  test('holds after a crash what was acknowledged', async () => {
+    const catalog = await open(join(folder, 'crash', 'index.db'));
+    const { row } = await publish(catalog);
+    await catalog.putPeer(peerRow());
+    // What is in the files while the process still runs is what it leaves when it is killed.
+    await cp(join(folder, 'crash'), join(folder, 'after crash'), { recursive: true });
+    const after = await open(join(folder, 'after crash', 'index.db'));
+    expect((await after.list({}, ANN, { limit: 9 })).rows).toEqual([row]);
+    expect(await after.peer('peer-0')).toEqual(peerRow());
+  });
+
+  test('is refused to a second index server while the first one runs', async () => {
+    const path = join(folder, 'taken.db');
+    const holder = await holdInOtherProcess(path);
+    await expect(open(path)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('another process'),
+    });
+    holder.kill('SIGKILL');
+    await once(holder, 'exit');
+    const catalog = await open(path);
+    await expect(open(path)).rejects.toMatchObject({ code: 'unavailable' });
+    await publish(catalog);
+  });
+
+  test('is refused when a newer version made it, or something else', async () => {
+    const path = join(folder, 'newer.db');
+    const database = databaseAt(path);
+    await database.open();
+    database.run('PRAGMA user_version = 1000');
+    await database.close();
+    await expect(open(path)).rejects.toMatchObject({ code: 'conflict' });
+    const other = join(folder, 'other.db');
+    await writeFile(other, 'x'.repeat(10_000));
+    await expect(open(other)).rejects.toMatchObject({ code: 'corrupt' });
+    await expect(open(folder)).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  test('opens and closes any number of times', async () => {
+    const catalog = await open(join(folder, 'again.db'));
+    await catalog.open();
+    await publish(catalog);
+    await catalog.close();
+    await catalog.close();
+    await expect(catalog.ping()).rejects.toMatchObject({ code: 'unavailable' });
+    await catalog.open();
+    expect((await catalog.counts(0)).files).toBe(1);
+  });
+
+  test('is not said to hold what could not be written to the disk', async () => {
+    const cause = new Error('input/output error');
+    const disk: SyncFile = { datasync: () => Promise.reject(cause), close: async () => {} };
+    const logSync = new LogSync('the log', async () => disk);
+    const catalog = await openOn(new EmbeddedDatabase({ logSync }, { path: join(folder, 'broken disk.db') }));
+    await expect(publish(catalog)).rejects.toMatchObject({ code: 'unavailable', cause });
+    await catalog.putPeer(peerRow());
+  });
+
+  test('takes what others write together with a write that fails', async () => {
+    const database = databaseAt(join(folder, 'together.db'));
+    await openOn(database);
+    const insert = (id: string) => database.write(() => database.run('INSERT INTO gone_ids VALUES (?, 1)', id));
+    const results = await Promise.allSettled([insert('a'), insert('b'), insert('a'), insert('c')]);
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+    expect(database.all('SELECT id FROM gone_ids')).toHaveLength(3);
+  });
+
+  test('is never read through from end to end for a query', async () => {
+    const path = join(folder, 'plans.db');
+    const database = new RecordingDatabase({ logSync: logSyncOf(path) }, { path });
+    const catalog = await openOn(database);
+    await useEverything(catalog);
+    await catalog.close();
+    const plans = [...database.statements].map(([sql, values]) => ({ sql, steps: planOf(path, sql, values) }));
+    // What a statement was given or has found itself may be read through.
+    const isThorough = /SCAN (?!CONSTANT|\(subquery|\w+ VIRTUAL TABLE)|TEMP B-TREE/;
+    expect(plans.filter(({ steps }) => isThorough.test(steps))).toEqual([]);
+    expect(plans.length).toBeGreaterThan(40);
+  });
+});
+
+/** Remembers each statement, with the values it was last run with. */
+class RecordingDatabase extends EmbeddedDatabase {
+  readonly statements = new Map<string, readonly SqlValue[]>();
+
+  override all<T>(sql: string, ...values: readonly SqlValue[]): T[] {
+    this.statements.set(sql, values);
+    return super.all(sql, ...values);
+  }
+
+  override run(sql: string, ...values: readonly SqlValue[]): number {
+    this.statements.set(sql, values);
+    return super.run(sql, ...values);
+  }
+
+  override get<T>(sql: string, ...values: readonly SqlValue[]): T | undefined {
+    this.statements.set(sql, values);
+    return super.get(sql, ...values);
+  }
+}
+
+/** On a connection of its own: libsql keeps one on which a plan was asked for in a transaction. */
+function planOf(path: string, sql: string, values: readonly SqlValue[]): string {
+  const database = new Database(path);
+  const steps = database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...values) as { detail: string }[];
+  database.close();
+  return steps.map(({ detail }) => detail).join('; ');
+}
+
+async function useEverything(catalog: Catalog): Promise<void> {
+  const reader = { userId: 'id-of-bob' };
+  const { row } = await publish(catalog, { tags: { a: '1', b: '2' } });
+  await publish(catalog, { id: idOf('b') });
+  await catalog.patch(row, async () => ({ ...row, visibility: 'private', record: 'new' }));
+  await catalog.list({ tags: ['a=1', 'b=2'], ownerId: 'x', prefix: 'm' }, reader, { limit: 1 });
+  await catalog.list({}, reader, { limit: 1 });
+  await catalog.search('model bin', reader, { limit: 1 });
+  await catalog.versionsWithId(row.id, reader);
+  await catalog.allVersionsWithId(row.id);
+  await catalog.visibleWithName(row.name, reader, 1);
+  await catalog.knownIds([row.id]);
+  await catalog.removedIds([row.id]);
+  await catalog.removeName(tombstoneOf(row));
+  await catalog.restore([fileRow({ name: 'restored' })]);
+  await catalog.restoreTombstones([tombstoneOf(fileRow({ name: 'restored' }))]);
+  await catalog.createUser({ id: 'id-of-ann', name: 'ann', passwordHash: null, locked: false, createdAt: 0 });
+  await catalog.userByName('ann');
+  await catalog.usersById(['id-of-ann']);
+  await catalog.setPassword('id-of-ann', 'hash');
+  await catalog.createSession({ tokenHash: 'a', userId: 'id-of-ann', expiresAt: 1 });
+  await catalog.session('a', 0);
+  await catalog.deleteSession('a');
+  await catalog.deleteSessionsOf('id-of-ann');
+  await catalog.sweep(9, 9);
+  await catalog.setSeat({ userId: 'id-of-ann', url: 'a:1' });
+  await catalog.seat('id-of-ann');
+  await catalog.deleteSeat('id-of-ann');
+  await catalog.putPeer(peerRow());
+  await catalog.heartbeat({ ...peerRow(), state: 'live' });
+  await catalog.peerByAddress('a:1', 0);
+  await catalog.hold('peer-0', [{ id: row.id, complete: true }]);
+  await catalog.holders(row.id, { now: 0, limit: 2, random: 0.5 });
+  await catalog.countCopies(row.id, 0);
+  await catalog.holdingsOf('peer-0', { limit: 1 });
+  await catalog.endFull('peer-0', await catalog.beginFull('peer-0'));
+  await catalog.release('peer-0', [row.id]);
+  await catalog.addOrders([{ peer: 'peer-0', id: row.id, kind: 'drop', createdAt: 0 }]);
+  await catalog.ordersFor('peer-0', 1);
+  await catalog.deleteOrders('peer-0', 'drop', [row.id]);
+  await catalog.withdrawPeer('peer-0', 'incarnation-1');
+  await catalog.forgetPeers(20_000);
+}
+
+function logSyncOf(path: string): LogSync {
+  return new LogSync(`${path}-wal`);
+}
+
+function databaseAt(path: string): EmbeddedDatabase {
+  return new EmbeddedDatabase({ logSync: logSyncOf(path) }, { path });
+}
+
+/** Another process that has the file as an index server has it. */
+async function holdInOtherProcess(path: string): Promise<ChildProcess> {
+  const script = `
+    const database = new (require('libsql'))(process.argv[1]);
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; BEGIN IMMEDIATE; COMMIT');
+    process.stdout.write('ready');
+    setInterval(() => {}, 1000);
+  `;
+  const child = spawn(process.execPath, ['-e', script, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout ?? child, 'data');
+  return child;
+}

@@ -1,10 +1,9 @@
 import { embeddedAccounts } from './catalog/embedded-accounts.js';
-import { EmbeddedDatabase } from './catalog/embedded-database.js';
+import type { EmbeddedDatabase } from './catalog/embedded-database.js';
 import { embeddedFinding } from './catalog/embedded-finding.js';
 import { embeddedHistoryStore } from './catalog/embedded-history-store.js';
 import { embeddedHoldings } from './catalog/embedded-holdings.js';
 import { embeddedPeers } from './catalog/embedded-peers.js';
-import type { LogSync } from './catalog/log-sync.js';
 import { publishingOn } from './catalog/publishing.js';
 import type { Catalog } from './catalog.js';
 
@@ -15,9 +14,8 @@ const COUNTS = `SELECT
   (SELECT count(*) FROM peers WHERE state = 'draining' AND lease_until > ?1) AS draining,
   (SELECT count(*) FROM peers) AS peers`;
 
-/** A catalog in one SQLite file at `path`, for one index server; not yet open. `logSync` stands in for the disk in tests. */
-export function embeddedCatalog(deps: { readonly logSync?: LogSync }, options: { readonly path: string }): Catalog {
-  const database = new EmbeddedDatabase(deps, options);
+/** A catalog in one SQLite file, for one index server; not yet open. */
+export function embeddedCatalog(database: EmbeddedDatabase): Catalog {
   return {
     open: () => database.open(),
     close: () => database.close(),

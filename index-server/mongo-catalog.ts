@@ -4,13 +4,12 @@ import { mongoFinding } from './catalog/mongo-finding.js';
 import { mongoHistoryStore } from './catalog/mongo-history-store.js';
 import { mongoHoldings } from './catalog/mongo-holdings.js';
 import { mongoPeers } from './catalog/mongo-peers.js';
-import { MongoStore } from './catalog/mongo-store.js';
+import type { MongoStore } from './catalog/mongo-store.js';
 import { publishingOn } from './catalog/publishing.js';
 import type { Catalog } from './catalog.js';
 
 /** A catalog in a MongoDB, for any number of index servers; not yet open. */
-export function mongoCatalog(options: { readonly uri: string }): Catalog {
-  const store = new MongoStore(options);
+export function mongoCatalog(store: MongoStore): Catalog {
   return withStoreErrors<Catalog>({
     open: () => store.open(),
     close: () => store.close(),

@@ -1,5 +1,5 @@
 import { ShoalError } from '../../common/errors.js';
-import type { AccountCatalog, SessionRow, UserRow, UserSeatRow } from '../catalog.js';
+import type { AccountCatalog, SessionRow, UserRow } from '../catalog.js';
 import type { EmbeddedDatabase } from './embedded-database.js';
 
 interface StoredUser {
@@ -32,8 +32,8 @@ export function embeddedAccounts(database: EmbeddedDatabase): AccountCatalog {
       return user && userOf(user);
     },
     async usersById(ids) {
-      const found = [...new Set(ids)].flatMap((id) => database.all<StoredUser>('SELECT * FROM users WHERE id = ?', id));
-      return found.map(userOf);
+      const sql = 'SELECT u.* FROM json_each(?) j CROSS JOIN users u ON u.id = j.value';
+      return database.all<StoredUser>(sql, JSON.stringify([...new Set(ids)])).map(userOf);
     },
     async setPassword(userId, passwordHash) {
       const changed = await write('UPDATE users SET password_hash = ? WHERE id = ?', passwordHash, userId);
@@ -62,8 +62,8 @@ export function embeddedAccounts(database: EmbeddedDatabase): AccountCatalog {
       await write('INSERT OR REPLACE INTO seats (user_id, url) VALUES (?, ?)', userId, url);
     },
     async seat(userId) {
-      const [seat] = database.all<{ user_id: string; url: string }>('SELECT * FROM seats WHERE user_id = ?', userId);
-      return seat && ({ userId: seat.user_id, url: seat.url } satisfies UserSeatRow);
+      const seat = database.get<{ url: string }>('SELECT url FROM seats WHERE user_id = ?', userId);
+      return seat && { userId, url: seat.url };
     },
     async deleteSeat(userId) {
       await write('DELETE FROM seats WHERE user_id = ?', userId);

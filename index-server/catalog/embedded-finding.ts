@@ -8,6 +8,8 @@ import { type FileQuery, listQuery, pageOf, positionOf, searchQuery } from './qu
 /** Below every age. */
 const NEWEST: Spot = { pos: Number.MIN_SAFE_INTEGER, row: 0 };
 
+const IS_KNOWN = 'EXISTS (SELECT 1 FROM versions v WHERE v.id = j.value)';
+
 /** Lists, searches and look-ups of files in the embedded store. */
 export function embeddedFinding(database: EmbeddedDatabase): FindingCatalog {
   const histories = new EmbeddedHistories(database);
@@ -43,11 +45,11 @@ export function embeddedFinding(database: EmbeddedDatabase): FindingCatalog {
       return page(searchQuery(text, reader), { first: NEWEST }, request);
     },
     async knownIds(ids) {
-      return existing(database, 'SELECT 1 FROM versions WHERE id = ? LIMIT 1', ids);
+      return existing(database, IS_KNOWN, ids);
     },
     async removedIds(ids) {
-      const sql = 'SELECT 1 FROM gone_ids g WHERE g.id = ? AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.id = g.id)';
-      return existing(database, sql, ids);
+      const isGone = 'EXISTS (SELECT 1 FROM gone_ids g WHERE g.id = j.value)';
+      return existing(database, `${isGone} AND NOT ${IS_KNOWN}`, ids);
     },
     async allVersionsWithId(id) {
       return database.all<StoredVersion>('SELECT * FROM versions WHERE id = ?', id).map(fileOf);
@@ -55,8 +57,10 @@ export function embeddedFinding(database: EmbeddedDatabase): FindingCatalog {
   };
 }
 
-function existing(database: EmbeddedDatabase, sql: string, ids: readonly string[]): ReadonlySet<string> {
-  return new Set(ids.filter((id) => database.all(sql, id).length > 0));
+/** Those of the ids for which a condition on `j.value` holds. */
+function existing(database: EmbeddedDatabase, condition: string, ids: readonly string[]): ReadonlySet<string> {
+  const sql = `SELECT j.value AS id FROM json_each(?) j WHERE ${condition}`;
+  return new Set(database.all<{ id: string }>(sql, JSON.stringify(ids)).map(({ id }) => id));
 }
 
 function filePage(found: readonly Found[], limit: number, queryName: string): Page<FileRow> {

@@ -30,20 +30,18 @@ interface StoredMark {
   readonly record: string | null;
 }
 
-/** One key of the table `entries` and the place under it. */
-interface Entry {
-  readonly key: string;
-  readonly pos: string | number;
-}
+/** One key of the table `entries`, and the place or age under it. */
+type Entry = readonly [key: string, pos: string | number];
 
 const INSERT_VERSION = `INSERT INTO versions (id, owner_id, owner, name, version, size, sha256, chunk_size, chunks, tags,
   visibility, readers, replicas, published_at, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const UPDATE_VERSION = `UPDATE versions SET id = ?, owner_id = ?, owner = ?, name = ?, version = ?, size = ?, sha256 = ?,
   chunk_size = ?, chunks = ?, tags = ?, visibility = ?, readers = ?, replicas = ?, published_at = ?, record = ? WHERE row = ?`;
 
-const INSERT_PLACE = 'INSERT INTO entries (key, pos, row) VALUES (?, ?, ?)';
-// libsql binds every number as a float, which takes more room.
-const INSERT_AGE = 'INSERT INTO entries (key, pos, row) VALUES (?, CAST(? AS INTEGER), ?)';
+// As JSON: one call for all the entries of a version, and whole numbers stay whole (libsql binds floats).
+const INSERT_ENTRIES = 'INSERT INTO entries (key, pos, row) SELECT value ->> 0, value ->> 1, ?2 FROM json_each(?1)';
+const DELETE_ENTRIES = `DELETE FROM entries WHERE (key, pos, row) IN
+  (SELECT value ->> 0, value ->> 1, CAST(?2 AS INTEGER) FROM json_each(?1))`;
 
 /** A version as the catalog tells it. */
 export function fileOf(stored: StoredVersion): FileRow {
@@ -55,6 +53,12 @@ export function fileOf(stored: StoredVersion): FileRow {
     readers: JSON.parse(stored.readers) as FileRow['readers'],
     ...{ replicas, publishedAt: stored.published_at, record },
   };
+}
+
+/** The versions in rows of these numbers, by number; those that are gone are left out. */
+export function filesInRows(database: EmbeddedDatabase, rows: readonly number[]): ReadonlyMap<number, FileRow> {
+  const sql = 'SELECT v.* FROM json_each(?) j CROSS JOIN versions v ON v.row = j.value';
+  return new Map(database.all<StoredVersion>(sql, JSON.stringify(rows)).map((stored) => [stored.row, fileOf(stored)]));
 }
 
 /** Reads and writes histories of names, and keeps the index entries in step with them. */
@@ -132,15 +136,11 @@ export class EmbeddedHistories {
   }
 
   #replaceEntries(row: number, before: readonly Entry[], after: readonly Entry[]): void {
-    const nameOf = ({ key, pos }: Entry): string => `${pos}\n${key}`;
+    const nameOf = ([key, pos]: Entry): string => `${pos}\n${key}`;
     const old = new Map(before.map((entry) => [nameOf(entry), entry]));
-    for (const entry of after) {
-      if (old.delete(nameOf(entry))) continue;
-      this.#database.run(typeof entry.pos === 'number' ? INSERT_AGE : INSERT_PLACE, entry.key, entry.pos, row);
-    }
-    for (const { key, pos } of old.values()) {
-      this.#database.run('DELETE FROM entries WHERE key = ? AND pos = ? AND row = ?', key, pos, row);
-    }
+    const added = after.filter((entry) => !old.delete(nameOf(entry)));
+    if (added.length > 0) this.#database.run(INSERT_ENTRIES, JSON.stringify(added), row);
+    if (old.size > 0) this.#database.run(DELETE_ENTRIES, JSON.stringify([...old.values()]), row);
   }
 
   #saveGone(ownerId: string, name: string, { history, removed }: HistoryChange): void {
@@ -165,7 +165,7 @@ function entriesOf(row: FileRow, isCurrent: boolean): readonly Entry[] {
   const place = placeOf(row);
   const byPlace = isCurrent ? facetsByPlace(row).map((facet) => ({ facet, pos: place })) : [];
   return audienceOf(row).flatMap((audience) =>
-    [...byAge, ...byPlace].map(({ facet, pos }) => ({ key: keyOf(audience, facet), pos })),
+    [...byAge, ...byPlace].map(({ facet, pos }) => [keyOf(audience, facet), pos] as const),
   );
 }
 

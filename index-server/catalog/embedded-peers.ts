@@ -64,10 +64,10 @@ export function embeddedPeers(database: EmbeddedDatabase): PeerCatalog {
       database.run("UPDATE peers SET state = 'withdrawn' WHERE name = ? AND incarnation = ?", name, incarnation);
     },
     async forgetPeers(before) {
-      const gone = database.all<StoredPeer>('SELECT * FROM peers WHERE lease_until < ? ORDER BY name', before);
+      const gone = database.all<StoredPeer>('SELECT * FROM peers WHERE lease_until < ?', before);
       const forgotten: string[] = [];
       for (const { num, name } of gone) if (await forget(database, { num, name, before })) forgotten.push(name);
-      return forgotten;
+      return forgotten.sort();
     },
     async addOrders(orders) {
       const sql = 'INSERT INTO orders (peer, kind, id, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING';

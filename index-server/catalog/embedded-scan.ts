@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FileRow } from '../catalog.js';
 import type { EmbeddedDatabase } from './embedded-database.js';
-import { fileOf, type StoredVersion } from './embedded-histories.js';
+import { filesInRows } from './embedded-histories.js';
 import { audiencesOf, compareBytes, type Facets, keyOf } from './index-keys.js';
 
 /*
@@ -61,11 +61,14 @@ export async function scanEntries(database: EmbeddedDatabase, scan: Scan): Promi
     const keys = scan.facets.map((facet) => keyOf(audience, facet));
     spots.push(...(await walk(database, scan, plan(database, scan, keys))));
   }
+  const shown = spots.sort(compareSpots).slice(0, scan.limit);
+  const rows = shown.map(({ row }) => row);
+  const files = filesInRows(database, rows);
   // A file that went while the walk let others have their turn is left out.
-  return spots
-    .sort(compareSpots)
-    .slice(0, scan.limit)
-    .flatMap((spot) => loadFile(database, spot.row).map((file) => ({ pos: spot.pos, row: spot.row, file })));
+  return shown.flatMap(({ pos, row }) => {
+    const file = files.get(row);
+    return file === undefined ? [] : [{ pos, row, file }];
+  });
 }
 
 async function walk(database: EmbeddedDatabase, scan: Scan, { driver, others }: Walk): Promise<readonly Spot[]> {
@@ -75,7 +78,13 @@ async function walk(database: EmbeddedDatabase, scan: Scan, { driver, others }: 
   let after = scan.after;
   for (let size = Math.min(scan.limit, SLICE); ; size = Math.min(2 * size, SLICE)) {
     const slice = database.all<Entry>(sql, ...others, driver, after.pos, after.row, scan.before ?? null, size);
-    found.push(...slice.filter((entry) => entry.matches !== 0 && isAccepted(database, scan, entry)));
+    found.push(
+      ...accepted(
+        database,
+        scan,
+        slice.filter((entry) => entry.matches !== 0),
+      ),
+    );
     const last = slice.at(-1);
     if (last === undefined || slice.length < size || found.length >= scan.limit) return found;
     after = last;
@@ -94,12 +103,14 @@ function plan(database: EmbeddedDatabase, { after, before }: Scan, keys: readonl
   return { driver, others };
 }
 
-function isAccepted(database: EmbeddedDatabase, { accepts }: Scan, { row }: Spot): boolean {
-  return accepts === undefined || loadFile(database, row).some(accepts);
-}
-
-function loadFile(database: EmbeddedDatabase, row: number): readonly FileRow[] {
-  return database.all<StoredVersion>('SELECT * FROM versions WHERE row = ?', row).map(fileOf);
+function accepted(database: EmbeddedDatabase, { accepts }: Scan, entries: readonly Entry[]): readonly Entry[] {
+  if (accepts === undefined) return entries;
+  const rows = entries.map(({ row }) => row);
+  const files = filesInRows(database, rows);
+  return entries.filter(({ row }) => {
+    const file = files.get(row);
+    return file !== undefined && accepts(file);
+  });
 }
 
 function compareSpots(a: Spot, b: Spot): number {

@@ -76,7 +76,7 @@ export const MIGRATIONS: readonly string[] = [
     bytes_free INTEGER NOT NULL,
     mark INTEGER NOT NULL
   );
-  CREATE INDEX peers_address ON peers (address);
+  CREATE INDEX peers_address ON peers (address, lease_until);
   CREATE INDEX peers_lease ON peers (lease_until);
   CREATE TABLE holdings (
     file BLOB NOT NULL,
