@@ -47,7 +47,8 @@ function ticket(value = TICKET): Metadata {
 async function download(client: Stock, request: object, metadata = ticket()) {
   const data: Buffer[] = [];
   let header: Record<string, unknown> | undefined;
-  for await (const message of client['Download']?.(request, metadata) as Stream) {
+  const answers = client['Download']?.(request, metadata) as Stream;
+  for await (const message of answers) {
     if (message['header']) header = message['header'] as Record<string, unknown>;
     else data.push(message['data'] as Buffer);
   }

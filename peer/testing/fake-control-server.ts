@@ -12,12 +12,12 @@ import {
 } from '@grpc/grpc-js';
 import type { ServiceDefinition } from '@grpc/proto-loader';
 import { ShoalError } from '../../common/errors.js';
-import type { GetResponse } from '../../proto/gen/shoal/control/v1/GetResponse.js';
 import type { GetRequest__Output } from '../../proto/gen/shoal/control/v1/GetRequest.js';
+import type { GetResponse } from '../../proto/gen/shoal/control/v1/GetResponse.js';
 import type { LocalPath__Output } from '../../proto/gen/shoal/control/v1/LocalPath.js';
 import type { Progress } from '../../proto/gen/shoal/control/v1/Progress.js';
-import type { PutResponse } from '../../proto/gen/shoal/control/v1/PutResponse.js';
 import type { PutRequest__Output } from '../../proto/gen/shoal/control/v1/PutRequest.js';
+import type { PutResponse } from '../../proto/gen/shoal/control/v1/PutResponse.js';
 import type { PutStart__Output } from '../../proto/gen/shoal/control/v1/PutStart.js';
 import type { VerifyResponse } from '../../proto/gen/shoal/control/v1/VerifyResponse.js';
 import { CONTROL_PROTO, loadProto, toGrpcError } from '../grpc.js';

@@ -23,7 +23,7 @@ import { TransferServer, type TransferServerDeps } from '../swarm/transfer-serve
  */
 
 const log = createLogger({ name: 'test', level: 'silent' });
-export const peerService = loadPeerService();
+const peerService = loadPeerService();
 
 /** A ticket that every swarm peer of the tests accepts for everything. */
 export const TICKET = 'good-ticket';
@@ -47,7 +47,7 @@ export interface SwarmPeer {
 }
 
 /** Opens a store in a folder of its own, which goes with it. */
-export async function openTempStore(quotaBytes = 0): Promise<{ store: ChunkStore; close: () => Promise<void> }> {
+async function openTempStore(quotaBytes = 0): Promise<{ store: ChunkStore; close: () => Promise<void> }> {
   const dir = await mkdtemp(join(tmpdir(), 'shoal-store-'));
   const hasher = new Hasher({ threads: 1 });
   const store = new ChunkStore({ log, hasher }, { dir, quotaBytes, reserveBytes: 0 });
