@@ -64,6 +64,15 @@ test('places are in byte order of name, then owner', () => {
   );
 });
 
+test('the order of strings is that of their UTF-8', () => {
+  fc.assert(
+    fc.property(names, names, (a, b) => {
+      expect(Math.sign(compareBytes(a, b))).toBe(Buffer.compare(Buffer.from(a), Buffer.from(b)));
+      expect(Math.sign(compareBytes(a + b, a))).toBe(1);
+    }),
+  );
+});
+
 test('a reader looks where the files are that it may read, and nowhere else', () => {
   const people = fc.constantFrom('ann', 'bob', 'eve');
   const rows = fc.record({

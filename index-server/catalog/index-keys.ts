@@ -19,11 +19,12 @@ const SEPARATOR = '\u0001';
 
 /** The facet of all current files. */
 export const ALL = 'all';
-/** Facets by which a query narrows. */
-export const ownerFacet = (ownerId: string): string => `o:${ownerId}`;
-export const tagFacet = (tag: string): string => `t:${tag}`;
+/** The facet of files with a gram in their name. */
 export const gramFacet = (gram: string): string => `w:${gram}`;
+/** The facet of the versions with an id. */
 export const idFacet = (id: string): string => `i:${id}`;
+const ownerFacet = (ownerId: string): string => `o:${ownerId}`;
+const tagFacet = (tag: string): string => `t:${tag}`;
 
 /** One index key. */
 export function keyOf(audience: string, facet: string): string {
@@ -85,9 +86,20 @@ export function placesOfName(name: string): PlaceRange {
   return { from: name + SEPARATOR, to: name + String.fromCharCode(SEPARATOR.charCodeAt(0) + 1) };
 }
 
-/** The order of UTF-8 bytes, in which both stores keep strings (JavaScript's own compares UTF-16 units). */
+/** The order of UTF-8 bytes, in which both stores keep strings. */
 export function compareBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  const length = Math.min(a.length, b.length);
+  for (let index = 0; index < length; index += 1) {
+    const difference = rankOf(a.charCodeAt(index)) - rankOf(b.charCodeAt(index));
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+/** UTF-16 units in the order of UTF-8: surrogates stand for characters above all others. */
+function rankOf(unit: number): number {
+  if (unit < 0xd800) return unit;
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
 
 /** Throws `invalid` unless `limit` is a whole number of at least 1. */

@@ -118,11 +118,6 @@ export function restoreTombstone({ versions, gone }: NameHistory, tombstone: Tom
   return { history: { versions: kept, gone: addMark(gone, mark, removed) }, removed };
 }
 
-/** Forgets marks made before a time. */
-export function sweep(history: NameHistory, before: number): NameHistory {
-  return { ...history, gone: history.gone.filter(({ removedAt }) => removedAt >= before) };
-}
-
 /** Throws `internal` unless `row` is the version of the name and content it was asked to be. */
 export function checkMade(row: FileRow, asked: Pick<FileRow, 'ownerId' | 'name' | 'id' | 'version'>): FileRow {
   const { ownerId, name, id, version } = asked;

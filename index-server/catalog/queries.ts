@@ -1,4 +1,5 @@
 import { ShoalError } from '../../common/errors.js';
+import { LIMITS } from '../api.js';
 import type { FileRow, ListFilter, PageRequest, Reader } from '../catalog.js';
 import { decodePageToken, encodePageToken, type Position } from '../page-token.js';
 import { gramOf, hasWords, isCut, wordsOf } from '../search-words.js';
@@ -25,7 +26,7 @@ export function listQuery(
 ): { query: FileQuery; places: PlaceRange } | undefined {
   const { prefix = '', tags = [], ownerId = null } = filter;
   const places = placesOfPrefix(prefix);
-  if (places === undefined) return undefined;
+  if (places === undefined || new Set(tags).size > LIMITS.tags) return undefined;
   const name = JSON.stringify(['list', prefix, [...tags].sort(), ownerId]);
   return { query: { name, facets: facetsOfFilter(filter), userId }, places };
 }

@@ -130,6 +130,8 @@ export function findingContract({ catalog }: ContractContext): void {
     expect(await list({ tags: ['b=2=2'] })).toEqual(['x/5']);
     expect(await list({ tags: ['a=1', 'a=11'] })).toEqual([]);
     expect(await list({ tags: ['a'] })).toEqual([]);
+    expect(await list({ tags: Array.from({ length: 2_000 }, (_, n) => `a=${n}`) })).toEqual([]);
+    expect(await list({ tags: Array.from({ length: 32 }, (_, n) => `a=${n}`) })).toEqual([]);
     expect(await list({ ownerId: 'id-of-bob' })).toEqual(['x/4']);
     expect(await list({ ownerId: 'nobody' })).toEqual([]);
   });
