@@ -15,9 +15,13 @@ interface StoredHolding {
 /** Holdings that are looked through before others have their turn. */
 const SLICE = 2000;
 
-const HOLD = `INSERT INTO holdings (file, partial, spot, peer, mark) VALUES (?1, ?2, ?3, ?4, ?5)
-  ON CONFLICT DO UPDATE SET mark = ?5`;
-const UNHOLD = 'DELETE FROM holdings WHERE file = ? AND partial = ? AND spot = ? AND peer = ?';
+// As JSON: one call for a whole announcement. Values are [id, partial, spot].
+const HOLD = `INSERT INTO holdings (file, partial, spot, peer, mark)
+  SELECT unhex(value ->> 0), value ->> 1, value ->> 2, ?2, ?3 FROM json_each(?1) WHERE true
+  ON CONFLICT DO UPDATE SET mark = excluded.mark`;
+const UNHOLD = `DELETE FROM holdings WHERE (file, partial, spot, peer) IN
+  (SELECT unhex(value ->> 0), value ->> 1, value ->> 2, CAST(?2 AS INTEGER) FROM json_each(?1))`;
+const FORGET = 'DELETE FROM holdings WHERE file = ? AND partial = ? AND spot = ? AND peer = ? AND mark < ?';
 const LIVE = "p.state <> 'withdrawn' AND p.lease_until > ?";
 const HOLDERS = `SELECT p.name, p.address FROM holdings h JOIN peers p ON p.num = h.peer
   WHERE h.file = ? AND h.partial = ? AND h.spot >= ? AND h.spot < ? AND ${LIVE} AND p.name <> ? ORDER BY h.spot LIMIT ?`;
@@ -28,22 +32,18 @@ export function embeddedHoldings(database: EmbeddedDatabase): HoldingCatalog {
   return {
     async hold(peer, holdings) {
       const { num, mark } = knownPeer(database, peer);
+      const held = holdings.map(({ id, complete }) => [id, Number(!complete), spotOf(id, peer)]);
+      const opposite = held.map(([id, partial, spot]) => [id, 1 - Number(partial), spot]);
       database.transaction(() => {
-        for (const { id, complete } of holdings) {
-          const [file, spot] = [Buffer.from(id, 'hex'), spotOf(id, peer)];
-          database.run(UNHOLD, file, Number(complete), spot, num);
-          database.run(HOLD, file, Number(!complete), spot, num, mark);
-        }
+        database.run(UNHOLD, JSON.stringify(opposite), num);
+        database.run(HOLD, JSON.stringify(held), num, mark);
       });
     },
     async release(peer, ids) {
       const num = peerNumber(database, peer);
       if (num === undefined) return;
-      database.transaction(() => {
-        for (const id of ids) {
-          for (const partial of [0, 1]) database.run(UNHOLD, Buffer.from(id, 'hex'), partial, spotOf(id, peer), num);
-        }
-      });
+      const either = ids.flatMap((id) => [0, 1].map((partial) => [id, partial, spotOf(id, peer)]));
+      database.run(UNHOLD, JSON.stringify(either), num);
     },
     async beginFull(peer) {
       const { num } = knownPeer(database, peer);
@@ -91,7 +91,7 @@ export async function forgetHoldings(database: EmbeddedDatabase, num: number, ma
     const slice = holdingsAfter(database, num, { after, limit: SLICE });
     database.transaction(() => {
       for (const { file, partial, spot } of slice) {
-        database.run(`${UNHOLD} AND mark < ?`, Buffer.from(file), partial, spot, num, mark);
+        database.run(FORGET, Buffer.from(file), partial, spot, num, mark);
       }
     });
     const last = slice.at(-1);

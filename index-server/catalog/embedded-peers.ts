@@ -81,10 +81,8 @@ export function embeddedPeers(database: EmbeddedDatabase): PeerCatalog {
       return orders.map(({ kind, id, created_at }) => ({ peer, kind, id, createdAt: created_at }));
     },
     async deleteOrders(peer, kind, ids) {
-      const sql = 'DELETE FROM orders WHERE peer = ? AND kind = ? AND id = ?';
-      database.transaction(() => {
-        for (const id of ids) database.run(sql, peer, kind, id);
-      });
+      const sql = 'DELETE FROM orders WHERE peer = ? AND kind = ? AND id IN (SELECT value FROM json_each(?))';
+      database.run(sql, peer, kind, JSON.stringify(ids));
     },
   };
 }

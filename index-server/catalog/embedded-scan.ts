@@ -39,78 +39,78 @@ interface Walk {
   readonly others: readonly string[];
 }
 
-interface Entry extends Spot {
-  /** 1 when the entry is under the other keys too. */
-  readonly matches: number;
-}
-
-/** Entries looked at before others have their turn. */
+/** Entries that are looked at before others have their turn. */
 const SLICE = 2000;
-/** Entries counted to see which facet is the rarest. */
-const RARE = 256;
+/** How far entries are counted to see which facet is the rarest; further only while none is seen to be rare. */
+const COUNTED = [256, 4096];
 
 // A blob sorts after all numbers and text.
-const RANGE = "e.key = ? AND (e.pos, e.row) > (?, ?) AND e.pos < coalesce(?, x'')";
-const COUNT = `SELECT count(*) AS n FROM (SELECT 1 FROM entries e WHERE ${RANGE} LIMIT ?)`;
-const HAS_OTHER = 'EXISTS (SELECT 1 FROM entries o WHERE o.key = ? AND o.pos = e.pos AND o.row = e.row)';
+const ENTRIES = "FROM entries e WHERE e.key = ? AND (e.pos, e.row) > (?, ?) AND e.pos < coalesce(?, x'')";
+const SLICE_END = `SELECT e.pos, e.row ${ENTRIES} ORDER BY e.pos, e.row LIMIT 1 OFFSET ?`;
+const COUNT = `SELECT count(*) AS n FROM (SELECT 1 ${ENTRIES} LIMIT ?)`;
+const HAS_OTHER = 'EXISTS (SELECT 1 FROM entries o WHERE o.key = ? AND o.pos = slice.pos AND o.row = slice.row)';
 
 /** The files found, at most `limit`, in order. */
 export async function scanEntries(database: EmbeddedDatabase, scan: Scan): Promise<readonly Found[]> {
-  const spots: Spot[] = [];
+  const found: Found[] = [];
   for (const audience of audiencesOf(scan)) {
     const keys = scan.facets.map((facet) => keyOf(audience, facet));
-    spots.push(...(await walk(database, scan, plan(database, scan, keys))));
+    found.push(...(await walk(database, scan, plan(database, scan, keys))));
   }
-  const shown = spots.sort(compareSpots).slice(0, scan.limit);
-  const rows = shown.map(({ row }) => row);
-  const files = filesInRows(database, rows);
-  // A file that went while the walk let others have their turn is left out.
-  return shown.flatMap(({ pos, row }) => {
-    const file = files.get(row);
-    return file === undefined ? [] : [{ pos, row, file }];
-  });
+  return found.sort(compareSpots).slice(0, scan.limit);
 }
 
-async function walk(database: EmbeddedDatabase, scan: Scan, { driver, others }: Walk): Promise<readonly Spot[]> {
-  const matches = ['1', ...others.map(() => HAS_OTHER)].join(' AND ');
-  const sql = `SELECT e.pos, e.row, ${matches} AS matches FROM entries e WHERE ${RANGE} ORDER BY e.pos, e.row LIMIT ?`;
-  const found: Spot[] = [];
-  let after = scan.after;
+async function walk(database: EmbeddedDatabase, scan: Scan, { driver, others }: Walk): Promise<readonly Found[]> {
+  const found: Found[] = [];
+  let { after } = scan;
   for (let size = Math.min(scan.limit, SLICE); ; size = Math.min(2 * size, SLICE)) {
-    const slice = database.all<Entry>(sql, ...others, driver, after.pos, after.row, scan.before ?? null, size);
-    found.push(
-      ...accepted(
-        database,
-        scan,
-        slice.filter((entry) => entry.matches !== 0),
-      ),
-    );
-    const last = slice.at(-1);
-    if (last === undefined || slice.length < size || found.length >= scan.limit) return found;
-    after = last;
+    const range = [driver, after.pos, after.row, scan.before ?? null] as const;
+    const spots = database.all<Spot>(sliceSql(others.length), ...range, size, ...others);
+    // Read at once: while others have their turn, files may go.
+    const wanted = scan.accepts === undefined ? spots.slice(0, scan.limit - found.length) : spots;
+    found.push(...loadFiles(database, scan, wanted));
+    if (found.length >= scan.limit) return found;
+    const end = database.get<Spot>(SLICE_END, ...range, size - 1);
+    if (end === undefined) return found;
+    after = end;
     await nextTurn();
   }
 }
 
-function plan(database: EmbeddedDatabase, { after, before }: Scan, keys: readonly string[]): Walk {
-  if (keys.length === 1) return { driver: keys[0] ?? '', others: [] };
-  const count = (key: string): number =>
-    database.get<{ n: number }>(COUNT, key, after.pos, after.row, before ?? null, RARE)?.n ?? 0;
-  const [driver = '', ...others] = keys
-    .map((key) => ({ key, count: count(key) }))
-    .sort((a, b) => a.count - b.count)
-    .map(({ key }) => key);
-  return { driver, others };
+function sliceSql(others: number): string {
+  const matches = ['1', ...Array.from({ length: others }, () => HAS_OTHER)].join(' AND ');
+  return `SELECT slice.pos, slice.row FROM (SELECT e.pos, e.row ${ENTRIES} ORDER BY e.pos, e.row LIMIT ?) slice WHERE ${matches}`;
 }
 
-function accepted(database: EmbeddedDatabase, { accepts }: Scan, entries: readonly Entry[]): readonly Entry[] {
-  if (accepts === undefined) return entries;
-  const rows = entries.map(({ row }) => row);
-  const files = filesInRows(database, rows);
-  return entries.filter(({ row }) => {
+function loadFiles(database: EmbeddedDatabase, { accepts }: Scan, spots: readonly Spot[]): readonly Found[] {
+  const files = filesInRows(
+    database,
+    spots.map(({ row }) => row),
+  );
+  return spots.flatMap(({ pos, row }) => {
     const file = files.get(row);
-    return file !== undefined && accepts(file);
+    return file !== undefined && (accepts?.(file) ?? true) ? [{ pos, row, file }] : [];
   });
+}
+
+function plan(database: EmbeddedDatabase, scan: Scan, keys: readonly string[]): Walk {
+  if (keys.length === 1) return { driver: keys[0] ?? '', others: [] };
+  let [driver, ...others] = keys;
+  for (const limit of COUNTED) {
+    const counted = keys.map((key) => ({ key, count: countEntries(database, scan, { key, limit }) }));
+    const [rarest, ...rest] = counted.sort((a, b) => a.count - b.count);
+    [driver, others] = [rarest?.key, rest.map(({ key }) => key)];
+    if (rarest !== undefined && rarest.count < limit) break;
+  }
+  return { driver: driver ?? '', others };
+}
+
+function countEntries(
+  database: EmbeddedDatabase,
+  { after, before }: Scan,
+  { key, limit }: { readonly key: string; readonly limit: number },
+): number {
+  return database.get<{ n: number }>(COUNT, key, after.pos, after.row, before ?? null, limit)?.n ?? 0;
 }
 
 function compareSpots(a: Spot, b: Spot): number {
