@@ -184,9 +184,10 @@ export type HoldingCatalog = Pick<
 >;
 
 /**
- * The store of the index. See open-catalog.ts for how to get one. Every method may throw `unavailable` when the store does not answer and `cancelled` never:
- * calls are short. Writes that were answered survive a crash (soft state, i.e. peers and holdings, may lose the last
- * second). Several index servers may use one MongoDB at the same time.
+ * The store of the index. See open-catalog.ts for how to get one. Every method may throw `unavailable` when the store
+ * does not answer, and `cancelled` never: calls are short. Writes that were answered survive any crash; soft state (peers,
+ * orders, holdings) survives that of the process, and may lose its last seconds when the machine goes down. Several index
+ * servers may use one MongoDB at the same time.
  */
 export interface Catalog {
   /** Opens the store and makes its indexes. Idempotent. */
