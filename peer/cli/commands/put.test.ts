@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises';
-import { PassThrough } from 'node:stream';
-import { ShoalError } from '../../../common/errors.js';
+import { PassThrough, Writable } from 'node:stream';
+import { EXIT_STATUS, ShoalError } from '../../../common/errors.js';
 import { CliHarness } from '../../testing/cli-harness.js';
 
 let cli: CliHarness;
@@ -93,6 +93,28 @@ test('publishes several files in the order given', async () => {
   ]);
 });
 
+test.each([
+  ['table', createHash('sha256').update('aa').digest('hex')],
+  ['name', 'a'],
+  ['jsonl', '"name":"a"'],
+])('prints what is published before it goes on to the next file (%s)', async (format, expected) => {
+  await writeFile(cli.path('a'), 'aa');
+  await writeFile(cli.path('b'), 'bbb');
+  let printed = '';
+  const stdout = new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      printed += chunk.toString();
+      // From here on the next file gets no answer: a command that waited for it would have printed nothing.
+      cli.server.trouble('Put', { kind: 'silent' });
+      done();
+    },
+  });
+  const { exitCode } = await cli.run(['put', 'a', 'b', '-o', format, '--timeout', '2'], { stdout });
+  expect(exitCode).toBe(EXIT_STATUS.timeout);
+  expect(printed).toContain(expected);
+  expect(printed.split('\n')).toHaveLength(2);
+});
+
 test('prints the ids of those that are published when a later one fails', async () => {
   await writeFile(cli.path('a'), 'aa');
   const { exitCode, stdout, stderr } = await cli.run(['put', 'a', 'missing', '-o', 'name']);
@@ -102,6 +124,7 @@ test('prints the ids of those that are published when a later one fails', async 
 
 test.each([
   ['a missing file', ['put', 'missing'], 3, 'there is no file missing'],
+  ['an empty path', ['put', ''], 2, "the FILE '' is empty"],
   ['a folder', ['put', 'folder'], 2, 'folder is a folder'],
   ['a device', ['put', '/dev/null', '--as', 'x'], 2, '/dev/null is not a regular file'],
   ['standard input without a name', ['put', '-'], 2, 'standard input has no name'],

@@ -31,16 +31,22 @@ interface Published {
 const STANDARD_INPUT = '-';
 
 /**
- * Publishes files, one after the other, and prints their ids. Names and options are checked before anything is sent.
- * When a file fails, those before it stay published, and their ids are printed.
+ * Publishes files, one after the other, and prints the id of each as soon as it is published; `json`, one value, comes
+ * at the end. Names and options are checked before anything is sent. When a file fails, those before it stay published,
+ * and their ids are printed.
  */
 export async function put(context: CommandContext, files: readonly string[], options: PutOptions): Promise<void> {
   const names = publishedNames(files, options);
+  const isOneValue = context.options.format === 'json';
   const done: Published[] = [];
   try {
-    for (const [file, name] of names) done.push(await putOne(context, file, { ...options, as: name }));
+    for (const [file, name] of names) {
+      const published = await putOne(context, file, { ...options, as: name });
+      done.push(published);
+      if (!isOneValue) await report(context, [published], 1);
+    }
   } finally {
-    if (done.length > 0) await report(context, done, files.length);
+    if (isOneValue && done.length > 0) await report(context, done, files.length);
   }
 }
 
@@ -104,6 +110,8 @@ function lastPart(file: string): string {
   if (file === STANDARD_INPUT) {
     throw new ShoalError('invalid', 'standard input has no name', { hint: 'give it one with --as NAME' });
   }
+  if (file === '')
+    throw new ShoalError('invalid', "the FILE '' is empty", { hint: 'name a file, or - for standard input' });
   return basename(resolve(file));
 }
 
