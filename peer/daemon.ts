@@ -188,17 +188,19 @@ function start({ metrics, store, membership, announcer, orders, publisher, fetch
   membership.start();
 }
 
-/** Not ready; health says so; the index is told; streams finish; everything closes in reverse. */
+/** Not ready; health says so; copies are given up; the index is told; streams finish; everything closes in reverse. */
 async function stop(
   parts: Parts,
   doors: Doors,
   { graceMs, withdraw }: { readonly graceMs: number; readonly withdraw: boolean },
 ): Promise<void> {
   Object.assign(parts.readiness, { isReady: false, reason: 'draining' });
+  // What is fetched for the swarm goes on elsewhere, or here next time.
+  const givenUp = parts.orders.stop();
   const drained = [doors.transfers.drain(graceMs), doors.control.close(graceMs), closeHttp(doors.http, graceMs)];
   await (withdraw ? parts.membership.stop() : parts.membership.abandon());
   await Promise.all(drained);
-  await Promise.all([parts.orders.stop(), parts.announcer.stop(), parts.publisher.stop()]);
+  await Promise.all([givenUp, parts.announcer.stop(), parts.publisher.stop()]);
   await parts.fetcher.stop();
   parts.peers.close();
   await parts.store.close();

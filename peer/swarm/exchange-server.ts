@@ -41,6 +41,9 @@ export class ExchangeSession {
   #haveTimer: NodeJS.Timeout | undefined;
   readonly #unsubscribe: () => void;
   #idle: (() => void) | undefined;
+  #isLeaving = false;
+  /** Puts off the end of {@link quiet}. */
+  #stir: (() => void) | undefined;
 
   constructor(deps: {
     readonly file: StoredFile;
@@ -81,6 +84,9 @@ export class ExchangeSession {
   /** Takes any request but `open`. Throws `invalid` for those that make no sense. */
   handle(request: ExchangeRequest__Output): void {
     if (request.want) {
+      // The goodbye that follows tells that none of it will come.
+      if (this.#isLeaving) return;
+      this.#stir?.();
       const refused = this.#queue.want(request.want.chunks, request.want.any);
       if (refused.length > 0) this.#refuse(refused, 0, 'REFUSAL_REASON_MISSING');
       this.#wake();
@@ -93,8 +99,25 @@ export class ExchangeSession {
     }
   }
 
-  /** Sends what has been asked for so far, then says goodbye. */
+  /** Resolves when nothing was asked for, and nothing was being sent, for `quietMs`; or when the session is closed. */
+  async quiet(quietMs: number): Promise<void> {
+    const { signal } = this.#closing;
+    if (signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => (this.#isPumping ? timer.refresh() : resolve()), quietMs);
+      this.#stir = () => timer.refresh();
+      const onClosed = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      signal.addEventListener('abort', onClosed, { once: true });
+    });
+    this.#stir = undefined;
+  }
+
+  /** Sends what has been asked for so far, then says goodbye. What is asked for from now on is not sent. */
   async leave(reason: string): Promise<void> {
+    this.#isLeaving = true;
     if (this.#isPumping) {
       await new Promise<void>((resolve) => {
         this.#idle = resolve;
@@ -114,6 +137,7 @@ export class ExchangeSession {
     this.#isPumping = true;
     void this.#pump().finally(() => {
       this.#isPumping = false;
+      this.#stir?.();
       this.#idle?.();
     });
   }

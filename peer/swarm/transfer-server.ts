@@ -71,6 +71,12 @@ export interface TransferServerOptions {
   readonly credentials: ServerCredentials;
 }
 
+/** A receiver that wants nothing for this long while this peer leaves is told goodbye. */
+const QUIET_MS = 1_000;
+/** Of the time to leave in, what is kept for goodbyes: enough to send what was asked for. */
+const GOODBYE_MS = 2_000;
+const LEAVING = 'this peer is leaving';
+
 type Method = Parameters<TransferObserver['call']>[0];
 
 /** The gRPC server that other peers, and any gRPC client, call. */
@@ -82,7 +88,7 @@ export class TransferServer {
   readonly #sessions = new Map<ExchangeSession, () => void>();
   /** Kept while a file has receivers, so that they are sent different chunks. */
   readonly #counts = new Map<string, { readonly counts: SentCounts; users: number }>();
-  #isDraining = false;
+  readonly #leaving = new AbortController();
 
   constructor(deps: TransferServerDeps, options: TransferServerOptions) {
     this.#deps = deps;
@@ -98,10 +104,12 @@ export class TransferServer {
       Upload: (call: ServerReadableStream<UploadRequest__Output, UploadResponse>, callback: sendUnaryData<object>) =>
         void this.#answer('Upload', callback, call, (signal) => this.#upload(call, signal)),
       Replicate: (call: ServerUnaryCall<ReplicateRequest__Output, object>, callback: sendUnaryData<object>) =>
-        void this.#answer('Replicate', callback, call, (signal) => this.#replicate(call, signal)),
+        void this.#answer('Replicate', callback, call, (signal) =>
+          this.#replicate(call, AbortSignal.any([signal, this.#leaving.signal])),
+        ),
       GetInfo: ((_call, callback) => {
         this.#deps.observer.call('GetInfo', 'ok');
-        callback(null, { peer: this.#options.peerName, version: VERSION, draining: this.#isDraining });
+        callback(null, { peer: this.#options.peerName, version: VERSION, draining: this.#leaving.signal.aborted });
       }) satisfies handleUnaryCall<object, object>,
     });
     this.#health.addToServer(this.#server);
@@ -128,16 +136,22 @@ export class TransferServer {
   }
 
   /**
-   * Leaves in good order: health says NOT_SERVING, receivers get what they asked for and a goodbye, no new call is taken,
-   * downloads finish. After `graceMs` what is left is cut.
+   * Leaves in good order: health says NOT_SERVING, no new call is taken, fetches for other peers end,
+   * downloads finish, and receivers are served until they have what they want here. One that wants nothing for a second gets a goodbye; so do all, while there is
+   * still time to hear it, shortly before `graceMs` are over. What is left then is cut.
    */
   async drain(graceMs: number): Promise<void> {
-    this.#isDraining = true;
+    this.#leaving.abort(new ShoalError('unavailable', LEAVING));
     this.#health.setStatus('', 'NOT_SERVING');
     this.#health.setStatus(PEER_SERVICE, 'NOT_SERVING');
-    const timer = setTimeout(() => this.#server.forceShutdown(), graceMs);
+    const cut = setTimeout(() => this.#server.forceShutdown(), graceMs);
+    let last: NodeJS.Timeout | undefined;
+    const lastCall = new Promise<void>((resolve) => {
+      last = setTimeout(resolve, Math.max(0, graceMs - GOODBYE_MS));
+    });
     const goodbyes = [...this.#sessions].map(async ([session, end]) => {
-      await session.leave('this peer is leaving');
+      await Promise.race([session.quiet(QUIET_MS), lastCall]);
+      await session.leave(LEAVING);
       end();
     });
     const shutdown = new Promise<void>((resolve) => {
@@ -146,7 +160,8 @@ export class TransferServer {
     });
     await Promise.allSettled(goodbyes);
     await shutdown;
-    clearTimeout(timer);
+    clearTimeout(last);
+    clearTimeout(cut);
   }
 
   async #exchange(call: ServerDuplexStream<ExchangeRequest__Output, ExchangeAnswer>): Promise<void> {
@@ -183,6 +198,8 @@ export class TransferServer {
         if (!request.open) throw new ShoalError('invalid', 'the first request of an exchange must be open');
         const { file, isPublic } = await this.#authorizedFile(call.metadata, request.open.fileId);
         if (isEnded) return;
+        // It came before the doors closed, and nobody would say goodbye to it.
+        this.#leaving.signal.throwIfAborted();
         fileId = request.open.fileId;
         session = this.#newSession(file, request.open, call);
         this.#sessions.set(session, () => finishOnce());
