@@ -175,7 +175,7 @@ export const fileDetailSchema = fileSummarySchema
 /** A file with all that is known of it. */
 export type FileDetail = z.infer<typeof fileDetailSchema>;
 
-const tagFilterSchema = plainTextSchema.max(320).regex(/^[^=]+=/, 'must be KEY=VALUE');
+const tagFilterSchema = plainTextSchema.max(320).regex(/^[^=]+=/, 'is not KEY=VALUE');
 
 /** Query of `GET /api/v1/files`: by name, in byte order of (name, owner). */
 export const listQuerySchema = z.object({

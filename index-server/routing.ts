@@ -4,6 +4,7 @@ import { type ErrorCode, ShoalError } from '../common/errors.js';
 import { LIMITS, ON_BEHALF_HEADER, type TicketClaims } from './api.js';
 import type { Authenticator, Caller } from './auth.js';
 import type { IndexMetrics } from './metrics.js';
+import { checkInput } from './validation.js';
 
 /*
  * A route is declared once: what comes in, who may call, what goes out. Validation, authentication, the 405s and
@@ -184,16 +185,11 @@ function answer(declared: AnyRoute): RequestHandler {
 function parse(schema: z.ZodType | undefined, value: unknown, place: 'path' | 'query' | 'body'): unknown {
   if (schema === undefined) return undefined;
   if (place === 'body' && value === undefined) throw noBody();
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const errors = parsed.error.issues.slice(0, 20).map(({ path, message }) => ({
-    path: [place, ...path].map(String).join('.'),
-    message,
-  }));
-  const first = errors[0];
-  throw new ShoalError('invalid', first === undefined ? `${place} is not valid` : `${first.path}: ${first.message}`, {
-    cause: parsed.error,
-    details: { errors },
+  const checked = checkInput(schema, value, place);
+  if (checked.ok) return checked.data;
+  throw new ShoalError('invalid', checked.faults[0]?.sentence ?? `the ${place} is not valid`, {
+    cause: checked.error,
+    details: { errors: checked.faults.map(({ path, message }) => ({ path, message })) },
   });
 }
 
