@@ -101,8 +101,10 @@ describe('/clogin', () => {
     [{ password: PASSWORD }, 'username'],
     [{ username: 'login-x' }, 'password'],
     [{ username: ['login-x'], password: PASSWORD }, 'username'],
-    [[], 'body'],
-    ['null', 'JSON'],
+    [{}, 'username is missing; password is missing'],
+    [[], 'the body must be a JSON object'],
+    ['null', 'the body must be a JSON object'],
+    ['"x"', 'the body must be a JSON object'],
     ['{"username":', 'JSON'],
     ['', 'username'],
   ])('is 400 with %j, naming %s', async (body, named) => {
@@ -199,6 +201,19 @@ describe('/cindex', () => {
     expect(found.status).toBe(404);
   });
 
+  it('publishes the others when an element is no name', async () => {
+    await writeFile(join(near.config.shareDir, 'idx-good'), 'good');
+    await login(near, 'idx-bad');
+    const files = ['', 'x'.repeat(1025), 'idx-good'];
+    const { status, body } = await post(near, '/cindex', { username: 'idx-bad', files });
+    expect([status, body['files']]).toEqual([200, ['idx-good']]);
+    expect(body['operation']).toEqual([
+      expect.stringContaining("the name '' is empty"),
+      expect.stringContaining('has 1025 bytes; at most 1024 are allowed'),
+      expect.stringContaining('idx-good: uploaded'),
+    ]);
+  });
+
   it('uploads to itself when it is alone', async () => {
     const alone = await startSwarm(1);
     try {
@@ -267,8 +282,7 @@ describe('/cindex', () => {
     [{ username: 'idx' }, 'files'],
     [{ files: [] }, 'username'],
     [{ username: 'idx', files: 'a' }, 'files'],
-    [{ username: 'idx', files: [1] }, 'files.0'],
-    [{ username: 'idx', files: [''] }, 'files.0'],
+    [{ username: 'idx', files: ['a', 1] }, 'files[1] must be a string'],
     [{ username: 5, files: [] }, 'username'],
   ])('is 400 with %j, naming %s', async (body, named) => {
     const reply = await post(near, '/cindex', body);
@@ -365,7 +379,7 @@ describe('/csearch', () => {
   it.each([
     [{}, 'files'],
     [{ files: null }, 'files'],
-    [{ files: [{}] }, 'files.0'],
+    [{ files: [{}] }, 'files[0]'],
     [{ files: [], username: 1 }, 'username'],
     ['{', 'JSON'],
   ])('is 400 with %j, naming %s', async (body, named) => {

@@ -8,6 +8,7 @@ import {
   seedLoginBodySchema,
   seedResultSchema,
 } from '../../index-server/api.js';
+import { checkInput } from '../../index-server/validation.js';
 import { clientGone } from './abort.js';
 import { discardBody, limitIdle, sendContinue } from './body-intake.js';
 import type { Admitted, HttpDoorDeps, HttpDoorOptions } from './deps.js';
@@ -22,9 +23,11 @@ import { FileRegistrar, type SeedUser } from './seed-register.js';
  */
 
 const filesSchema = z.array(z.string().min(1).max(LIMITS.nameBytes)).max(LIMITS.pageMax);
+/** Any texts: one that is no name is told of in `operation`, and the others still go. */
+const offeredSchema = z.array(z.string()).max(LIMITS.pageMax);
 const usernameSchema = z.string().min(1).max(256);
 const loginSchema = seedLoginBodySchema.extend({ username: usernameSchema });
-const indexSchema = z.object({ username: usernameSchema, files: filesSchema });
+const indexSchema = z.object({ username: usernameSchema, files: offeredSchema });
 const searchSchema = z.object({ username: usernameSchema.optional(), files: filesSchema });
 const logoutSchema = z.object({ username: usernameSchema });
 
@@ -48,7 +51,8 @@ export function seedRoutes(
 ): Router {
   const seed = new SeedFlows(deps);
   const router = Router({ caseSensitive: true });
-  const parse = json({ limit: LIMITS.bodyBytes });
+  // What is JSON and no object is for the schema to refuse, which says so.
+  const parse = json({ limit: LIMITS.bodyBytes, strict: false });
   const mount = <S extends z.ZodType>(
     path: string,
     schema: S,
@@ -190,12 +194,9 @@ function readBody<S extends z.ZodType>(schema: S, body: unknown): z.output<S> {
   if (body === undefined) {
     throw new ShoalError('invalid', 'the request has no JSON body (send it with Content-Type: application/json)');
   }
-  const parsed = schema.safeParse(body);
-  if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map(
-    ({ path, message }) => `${path.length === 0 ? 'body' : path.join('.')}: ${message}`,
-  );
-  throw new ShoalError('invalid', issues.join('; '));
+  const checked = checkInput(schema, body, 'body');
+  if (checked.ok) return checked.data;
+  throw new ShoalError('invalid', checked.faults.map(({ sentence }) => sentence).join('; '), { cause: checked.error });
 }
 
 /** What the index refused, in its words. */
