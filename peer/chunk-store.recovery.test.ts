@@ -272,7 +272,8 @@ describe('damage on the disk', () => {
     const file = await reopened(id);
     flipByte(fixture.pathOf(id, '.info'), 50);
     expect(() => file.manifest).toThrow(code('corrupt'));
-    expect((await contentIn(file)).equals(content)).toBe(true);
+    await expect(contentIn(file)).rejects.toThrow(code('corrupt'));
+    expect((await file.readChunk(1)).equals(chunkOf(content, 1))).toBe(true);
   });
 
   it('that cannot be read leaves the file alone, for a better day', async () => {

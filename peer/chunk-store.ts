@@ -141,10 +141,11 @@ export class ChunkStore {
   }
 
   /**
-   * Takes a file in. It is durable when this resolves. Content that is here already is not stored again: the same
-   * {@link StoredFile} comes back, and `isNew` is false. Throws `exhausted` when it does not fit (before the first byte
-   * when the size is known), `conflict` when a source file changes meanwhile, `invalid`, `not_found` or `denied` when the
-   * source is no readable regular file, and what `signal` says when it fires; nothing is left then.
+   * Takes a file in. It is durable when this resolves. Content that is here already is not stored again: it is verified,
+   * made good if it was damaged, the same {@link StoredFile} comes back, and `isNew` is false. Throws `exhausted` when it
+   * does not fit (before the first byte when the size is known), `conflict` when a source file changes meanwhile,
+   * `invalid`, `not_found` or `denied` when the source is no readable regular file, and what `signal` says when it fires;
+   * nothing is left then.
    */
   async ingest(
     source: IngestSource,
@@ -244,9 +245,9 @@ export class ChunkStore {
   }
 
   #enter(state: HeldFileState): HeldFile {
-    const { sha256, isHashedHere, records } = state.notes;
+    const { sha256, isHashedHere, records, isDamaged } = state.notes;
     // Named one by one, so that the file does not keep the manifest for ever.
-    const file = new HeldFile(this.#fileDeps, { ...state, notes: { sha256, isHashedHere, records } });
+    const file = new HeldFile(this.#fileDeps, { ...state, notes: { sha256, isHashedHere, records, isDamaged } });
     this.#files.set(file.id, file);
     return file;
   }
@@ -262,7 +263,8 @@ export class ChunkStore {
   async #create(manifest: Manifest): Promise<HeldFile> {
     const { id, size, chunkCount } = manifest;
     const reservation = this.#space.reserve(size, `file ${id}`);
-    const info: FileInfo = { manifest, isComplete: false, sha256: undefined, isHashedHere: false, records: [] };
+    const notes = { sha256: undefined, isHashedHere: false, records: [], isDamaged: false };
+    const info: FileInfo = { manifest, isComplete: false, ...notes };
     try {
       await this.#folders.provide(id);
       const data = await fs.promises.open(this.#paths.data(id), 'w', 0o600);
@@ -292,6 +294,10 @@ export class ChunkStore {
     const { spool, manifest, sha256 } = ingested;
     const existing = this.#files.get(manifest.id);
     await existing?.whenChecked();
+    const wasComplete = existing?.isComplete === true;
+    this.#fileDeps.manifests.put(manifest);
+    // The bytes at hand are good ones: should the disk have damaged those that are here, this is the time to find out.
+    if (wasComplete) await existing.verify(this.#closing.signal, () => {});
     if (existing?.isComplete) {
       await existing.setHash(sha256);
       await existing.whenDurable();
@@ -301,7 +307,7 @@ export class ChunkStore {
     if (existing !== undefined) {
       // Its room is set aside already; that of the spool goes with the spool.
       await existing.adopt(spool.path, sha256);
-      return { file: existing, sha256, isNew: true };
+      return { file: existing, sha256, isNew: !wasComplete };
     }
     const file = await this.#publish(ingested);
     return { file, sha256, isNew: true };
@@ -310,7 +316,8 @@ export class ChunkStore {
   /** Synced data first, then the info file that makes it a file, then both names durable at once. */
   async #publish({ spool, manifest, sha256 }: Ingested): Promise<HeldFile> {
     const { id, size, chunkCount } = manifest;
-    const info: FileInfo = { manifest, isComplete: true, sha256, isHashedHere: true, records: [] };
+    const notes = { sha256, isHashedHere: true, records: [], isDamaged: false };
+    const info: FileInfo = { manifest, isComplete: true, ...notes };
     await this.#folders.provide(id);
     const temporary = await writeTemporaryInfo(this.#fileDeps, info, { durable: true });
     try {
@@ -322,7 +329,6 @@ export class ChunkStore {
       throw error;
     }
     spool.taken();
-    this.#fileDeps.manifests.put(manifest);
     const have = ChunkSet.full(chunkCount);
     const { reservation } = spool;
     const file = this.#enter({ id, size, have, isWhole: true, isFresh: false, notes: info, reservation });

@@ -16,6 +16,8 @@ export interface StoredFile {
   readonly have: ReadonlyChunkSet;
   /** Whether every chunk is held. */
   readonly isComplete: boolean;
+  /** Whether chunks of it were found damaged here, and it has not been whole since. Survives a restart. */
+  readonly isDamaged: boolean;
   /** SHA-256 of the content in lower-case hex; undefined while nobody told. */
   readonly sha256: string | undefined;
   /** The signed records kept beside the file. */
@@ -32,6 +34,13 @@ export interface StoredFile {
    * when the part is not within it, and `corrupt` when the disk does not give the bytes: the chunk is then forgotten.
    */
   readChunk(index: number, offset?: number, length?: number): Promise<Buffer>;
+
+  /**
+   * A held chunk, checked against its digest on the calling thread (a millisecond at the most): for bytes that nobody
+   * checks after us. Throws as {@link readChunk}, and `corrupt` when they are not those of the manifest: the chunk is
+   * then forgotten.
+   */
+  readVerified(index: number): Promise<Buffer>;
 
   /** {@link readChunk} from `offset` on into all of `target`, without a copy: the sender's hot path. */
   readInto(index: number, offset: number, target: Buffer): Promise<void>;
@@ -51,8 +60,8 @@ export interface StoredFile {
   onVerified(listener: (index: number) => void): () => void;
 
   /**
-   * Bytes of the file, in pieces of at most 1 MiB. Throws `invalid` when the range is not within the file, otherwise as
-   * {@link readChunk}.
+   * Bytes of the file, verified, in pieces of at most 1 MiB. Throws `invalid` when the range is not within the file,
+   * otherwise as {@link readVerified}.
    */
   read(range: { readonly offset: number; readonly length: number }): AsyncIterable<Buffer>;
 
@@ -67,9 +76,11 @@ export interface StoredFile {
 
   /**
    * Makes the open file `fd` (named `path` in errors) a copy of this one, which must be complete: without copying bytes
-   * where the file system can share them. Holes stay holes.
+   * where the file system can share them. Holes stay holes. Before that, the chunks in `unchecked` are verified, all of
+   * them unless named: a caller that has just seen some arrive may leave those out. Throws `corrupt`, with nothing
+   * written, when one is damaged; such chunks are forgotten.
    */
-  copyTo(fd: number, path: string): Promise<void>;
+  copyTo(fd: number, path: string, unchecked?: readonly number[]): Promise<void>;
 
   /** Resolves when the file is complete and survives a crash of the machine; rejects when it cannot become so. */
   whenDurable(): Promise<void>;

@@ -10,7 +10,7 @@ import type { StorePaths } from './store-paths.js';
 import type { Syncer } from './syncer.js';
 
 /** What is noted about a file besides its chunks. */
-export type FileNotes = Pick<FileInfo, 'sha256' | 'isHashedHere' | 'records'>;
+export type FileNotes = Pick<FileInfo, 'sha256' | 'isHashedHere' | 'records' | 'isDamaged'>;
 
 /** What ledgers share. */
 export interface LedgerDeps {
@@ -78,7 +78,8 @@ export class FileLedger {
   /** Notes durably that the file is whole, which its data must be; `sha256` is given when this store computed it. */
   setWhole(sha256?: string): Promise<void> {
     return this.#turn(async () => {
-      const notes = sha256 === undefined ? this.#notes : { ...this.#notes, sha256, isHashedHere: true };
+      const hash = sha256 === undefined ? {} : { sha256, isHashedHere: true };
+      const notes = { ...this.#notes, ...hash, isDamaged: false };
       await this.#write({ ...notes, isComplete: true }, { durable: true });
       this.#notes = notes;
       this.#isWhole = true;
@@ -86,16 +87,16 @@ export class FileLedger {
     });
   }
 
-  /** Notes that chunks were lost, and that what is in `have`, read at its turn, is what is left. */
+  /** Notes that chunks were found damaged, and that what is in `have`, read at its turn, is what is left. */
   lose(chunks: readonly number[], have: ReadonlyChunkSet): Promise<void> {
     return this.#turn(async () => {
-      if (!this.#isWhole) {
-        await Promise.all(chunks.map((index) => this.#journal.forget(index)));
-        return;
-      }
+      const notes = { ...this.#notes, isDamaged: true };
+      if (!this.#isWhole) await Promise.all(chunks.map((index) => this.#journal.forget(index)));
       // A crash between the two leaves "whole": the damage will be found again.
-      await this.#journal.replace(have);
-      await this.#write({ ...this.#notes, isComplete: false }, { durable: true });
+      else await this.#journal.replace(have);
+      if (this.#isWhole || !this.#notes.isDamaged)
+        await this.#write({ ...notes, isComplete: false }, { durable: true });
+      this.#notes = notes;
       this.#isWhole = false;
     });
   }

@@ -4,7 +4,7 @@ import { ShoalError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
 import type { ChunkSet, ReadonlyChunkSet } from '../chunk-set.js';
 import type { Hasher } from '../hasher.js';
-import { digestsOf, type Manifest } from '../manifest.js';
+import { blake3, digestsOf, type Manifest } from '../manifest.js';
 import type { StoredFile } from '../stored-file.js';
 import { ChunkLayout, verifyChunk } from './chunk-layout.js';
 import { DataFile } from './data-file.js';
@@ -92,6 +92,10 @@ export class HeldFile implements StoredFile {
     return this.#have.isFull;
   }
 
+  get isDamaged(): boolean {
+    return this.#ledger.notes.isDamaged && !this.isComplete;
+  }
+
   get sha256(): string | undefined {
     return this.#ledger.notes.sha256;
   }
@@ -124,6 +128,14 @@ export class HeldFile implements StoredFile {
     const target = Buffer.allocUnsafe(length ?? Math.max(0, this.#layout.lengthOf(index) - offset));
     await this.readInto(index, offset, target);
     return target;
+  }
+
+  async readVerified(index: number): Promise<Buffer> {
+    const chunk = await this.readChunk(index);
+    if (blake3(chunk).equals(this.manifest.digest(index))) return chunk;
+    this.#refuseAfterEnd();
+    await this.#forget([index]).noted;
+    throw new ShoalError('corrupt', `chunk ${index} of ${this.id} was damaged on the disk`);
   }
 
   async readInto(index: number, offset: number, target: Buffer): Promise<void> {
@@ -186,8 +198,10 @@ export class HeldFile implements StoredFile {
   }
 
   async *read(range: { readonly offset: number; readonly length: number }): AsyncGenerator<Buffer> {
+    let held: { readonly index: number; readonly chunk: Buffer } | undefined;
     for (const { index, offset, length } of this.#layout.partsOf(range, PIECE_BYTES)) {
-      yield await this.readChunk(index, offset, length);
+      if (held?.index !== index) held = { index, chunk: await this.readVerified(index) };
+      yield held.chunk.subarray(offset, offset + length);
     }
   }
 
@@ -209,8 +223,8 @@ export class HeldFile implements StoredFile {
     return { chunks: chunks.length, damaged: damaged.chunks };
   }
 
-  async copyTo(fd: number, path: string): Promise<void> {
-    this.#refuseAfterEnd();
+  async copyTo(fd: number, path: string, unchecked: readonly number[] = [...this.#have]): Promise<void> {
+    await this.#refuseDamaged(unchecked);
     if (!this.isComplete) throw new ShoalError('not_found', `file ${this.id} is not whole here`);
     try {
       if (await this.#data.shareWith(fd)) return;
@@ -314,6 +328,19 @@ export class HeldFile implements StoredFile {
     }
     this.#hold(claimed.filter((index) => !damaged.has(index)));
     if (!this.#ledger.isWhole) await this.#ledger.replaceHeld(this.#have);
+  }
+
+  /** Throws `corrupt` when some of these chunks are damaged, which are forgotten. */
+  async #refuseDamaged(chunks: readonly number[]): Promise<void> {
+    this.#refuseAfterEnd();
+    if (chunks.length === 0) return;
+    const found = await this.#findDamaged(chunks, { signal: this.#deps.closing, onProgress: () => {} });
+    this.#refuseAfterEnd();
+    if (found.length === 0) return;
+    await this.#forget(found).noted;
+    throw new ShoalError('corrupt', `${found.length} chunks of ${this.id} were damaged on the disk`, {
+      details: { damagedChunks: found.length },
+    });
   }
 
   async #findDamaged(

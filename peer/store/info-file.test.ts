@@ -10,6 +10,7 @@ const info: fc.Arbitrary<FileInfo> = fc.record({
   sha256: fc.option(fc.string(), { nil: undefined }),
   isHashedHere: fc.boolean(),
   records: fc.array(fc.string({ unit: 'grapheme' })),
+  isDamaged: fc.boolean(),
 });
 
 describe('the info file', () => {
@@ -37,7 +38,8 @@ describe('the info file', () => {
   });
 
   it('is refused under the name of another file', () => {
-    const bytes = encodeInfo({ manifest, isComplete: true, sha256: undefined, isHashedHere: false, records: [] });
+    const notes = { sha256: undefined, isHashedHere: false, records: [], isDamaged: false };
+    const bytes = encodeInfo({ manifest, isComplete: true, ...notes });
     expect(() => decodeInfo(bytes, manifestOf(Buffer.of(1)).id)).toThrow(expect.objectContaining({ code: 'corrupt' }));
   });
 });

@@ -15,6 +15,8 @@ export interface FileInfo {
   /** Whether this store computed `sha256` itself. */
   readonly isHashedHere: boolean;
   readonly records: readonly string[];
+  /** Whether chunks were found damaged since the file was last whole. */
+  readonly isDamaged: boolean;
 }
 
 /*
@@ -29,6 +31,8 @@ const headerSchema = z.object({
   sha256: z.string().optional(),
   hashedHere: z.boolean(),
   records: z.array(z.string()),
+  // Left out when it is not so: files from before there was such a field are read the same way.
+  damaged: z.literal(true).optional(),
 });
 
 /** The form on disk. */
@@ -39,6 +43,7 @@ export function encodeInfo(info: FileInfo): Buffer {
       sha256: info.sha256,
       hashedHere: info.isHashedHere,
       records: [...info.records],
+      ...(info.isDamaged && { damaged: true }),
     } satisfies z.input<typeof headerSchema>),
   );
   const fixed = Buffer.allocUnsafe(FIXED_BYTES);
@@ -71,6 +76,7 @@ export function decodeInfo(bytes: Buffer, id: string): FileInfo {
     sha256: header.data.sha256,
     isHashedHere: header.data.hashedHere,
     records: header.data.records,
+    isDamaged: header.data.damaged === true,
   };
 }
 
