@@ -136,6 +136,19 @@ describe('a peer that comes back', () => {
   }, 60_000);
 });
 
+test('a peer that leaves gives the only copy to who is fetching it, and leaves then', async () => {
+  const large = randomBytes(40_000_000);
+  const { file } = await a.user.put(large, { name: 'large' });
+  let isLeft: Promise<void> | undefined;
+  const get = b.user.get(file?.id ?? '', {
+    onEvent: ({ data }) => {
+      if (data) isLeft ??= a.stop();
+    },
+  });
+  expect((await get).data.equals(large)).toBe(true);
+  await isLeft;
+}, 60_000);
+
 test('a file survives the peer that published it', async () => {
   const { file } = await a.user.put(bytes, { name: 'left behind' });
   await b.user.get('left behind');
