@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { FILE_ID, isFileId, NAME_BYTES, nameProblem } from '../common/names.js';
+
+export { isFileId, nameProblem };
 
 /*
  * The HTTP contract of the index, version 1: every path, what goes in, what comes out. The server validates with these
@@ -19,7 +22,7 @@ export const PEER_ACCOUNT = 'shoal';
 /** Limits of the contract, in one place. */
 export const LIMITS = {
   /** Bytes of UTF-8 in a file name. */
-  nameBytes: 1024,
+  nameBytes: NAME_BYTES,
   /** Files on a page when the caller does not say. */
   pageDefault: 100,
   /** Files on a page at the most. */
@@ -40,31 +43,6 @@ export const LIMITS = {
   /** Bytes of a request body. */
   bodyBytes: 4 * 1024 * 1024,
 } as const;
-
-const FILE_ID = /^[0-9a-f]{64}$/;
-
-/** Whether a reference is a file id: 64 lower-case hex digits. */
-export function isFileId(ref: string): boolean {
-  return FILE_ID.test(ref);
-}
-
-/**
- * What is wrong with a file name, in words that can follow "name ...", or undefined when nothing is: 1 to 1,024 bytes
- * of UTF-8, no control characters, no leading slash, no empty, `.` or `..` segment, and not of the form of an id.
- */
-export function nameProblem(name: string): string | undefined {
-  const bytes = Buffer.byteLength(name);
-  if (bytes === 0) return 'is empty';
-  if (bytes > LIMITS.nameBytes) return `has ${bytes} bytes; at most ${LIMITS.nameBytes} are allowed`;
-  if (!name.isWellFormed()) return 'is not well-formed Unicode';
-  if (/\p{Cc}/u.test(name)) return 'contains a control character';
-  if (name.startsWith('/')) return 'begins with a slash';
-  const segments = name.split('/');
-  if (segments.includes('')) return 'has an empty segment (two slashes in a row, or one at the end)';
-  if (segments.includes('.') || segments.includes('..')) return "has a '.' or '..' segment";
-  if (isFileId(name)) return 'looks like a file id';
-  return undefined;
-}
 
 /** Text that a store and a log can carry: well-formed Unicode without control characters. */
 const plainTextSchema = z

@@ -4,7 +4,7 @@ import { type ErrorCode, ShoalError } from '../common/errors.js';
 import { LIMITS, ON_BEHALF_HEADER, type TicketClaims } from './api.js';
 import type { Authenticator, Caller } from './auth.js';
 import type { IndexMetrics } from './metrics.js';
-import { checkInput } from './validation.js';
+import { checkInput } from '../common/validation.js';
 
 /*
  * A route is declared once: what comes in, who may call, what goes out. Validation, authentication, the 405s and

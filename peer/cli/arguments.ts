@@ -1,4 +1,6 @@
 import { InvalidArgumentError } from 'commander';
+import { ShoalError } from '../../common/errors.js';
+import { refProblem } from '../../common/names.js';
 
 /*
  * Parsers of option values, for commander: they return the value or throw what commander turns into a usage error that
@@ -19,6 +21,13 @@ export function parseWhole(min: number, max: number): (text: string) => number {
     if (/^\d+$/.test(text) && value >= min && value <= max) return value;
     throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
   };
+}
+
+/** A REF. Throws `invalid`, in the words of the HTTP door, for what can be no file. */
+export function parseRef(ref: string): string {
+  const problem = refProblem(ref);
+  if (problem === undefined) return ref;
+  throw new ShoalError('invalid', `the reference '${ref}' ${problem}`);
 }
 
 /** One more KEY=VALUE for the tags collected so far. */

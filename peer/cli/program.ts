@@ -1,7 +1,7 @@
 import { Argument, Command, Option } from 'commander';
 import { ShoalError } from '../../common/errors.js';
 import { VERSION } from '../../common/version.js';
-import { collectTag, collectText, parseSeconds, parseWhole } from './arguments.js';
+import { collectTag, collectText, parseRef, parseSeconds, parseWhole } from './arguments.js';
 import type { CommandContext } from './command-context.js';
 import type { Io } from './io.js';
 import { OUTPUT_FORMATS, type OutputFormat } from './output.js';
@@ -54,8 +54,8 @@ export function createProgram(deps: ProgramDeps): Command {
     .configureOutput({
       writeOut: (text) => deps.io.stdout.write(text),
       writeErr: (text) => deps.io.stderr.write(text),
-      getOutHelpWidth: () => deps.io.stdout.columns ?? 80,
-      getErrHelpWidth: () => deps.io.stderr.columns ?? 80,
+      getOutHelpWidth: () => deps.io.stdout.columns || 80,
+      getErrHelpWidth: () => deps.io.stderr.columns || 80,
       // Whoever runs the tree prints errors, in the form of all others.
       outputError: () => undefined,
     })
@@ -83,40 +83,40 @@ function addFileCommands(program: Command, { execute }: ProgramDeps): void {
   program
     .command('get')
     .description('fetch a file; prints its path')
-    .argument('<ref>', ref)
+    .argument('<ref>', ref, parseRef)
     .option('--to <path>', "file or folder; - is standard output (default: the name's last part, here)")
     .action((name, options) => execute(async (c) => (await import('./commands/get.js')).get(c, name, options)));
   program
     .command('cat')
     .description('write a file to standard output')
-    .argument('<ref>', ref)
+    .argument('<ref>', ref, parseRef)
     .action((name) => execute(async (c) => (await import('./commands/get.js')).cat(c, name)));
   addCatalogCommands(program, { execute });
   program
     .command('stat')
     .description('tell all about one file, and who holds it')
-    .argument('<ref>', ref)
+    .argument('<ref>', ref, parseRef)
     .action((name) => execute(async (c) => (await import('./commands/stat.js')).stat(c, name)));
   program
     .command('verify')
     .description('re-read what this peer holds of a file and compare it with its digests')
-    .argument('<ref>', ref)
+    .argument('<ref>', ref, parseRef)
     .action((name) => execute(async (c) => (await import('./commands/verify.js')).verify(c, name)));
   program
     .command('rm')
     .description('remove a file from the catalogue and, in time, from every peer')
-    .argument('<ref>', ref)
+    .argument('<ref>', ref, parseRef)
     .action((name) => execute(async (c) => (await import('./commands/change.js')).remove(c, name)));
   program
     .command('tag')
     .description('set labels of a file, or take them away')
-    .argument('<ref>', ref)
+    .argument('<ref>', ref, parseRef)
     .argument('<change...>', 'KEY=VALUE sets, KEY- takes away')
     .action((name, changes) => execute(async (c) => (await import('./commands/change.js')).tag(c, name, changes)));
   program
     .command('share')
     .description('change who may read a file')
-    .argument('<ref>', ref)
+    .argument('<ref>', ref, parseRef)
     .addOption(
       new Option('--visibility <who>', 'everybody, or its owner and those it is shared with').choices(VISIBILITIES),
     )

@@ -87,6 +87,7 @@ describe('what makes no sense', () => {
   test.each([
     [['put'], "missing required argument 'file'", 'see: shoal help, or shoal COMMAND --help'],
     [['lss'], "unknown command 'lss'", 'did you mean ls?'],
+    [['bogus'], "unknown command 'bogus'", 'see: shoal help'],
     [['ls', '--ownr', 'x'], "unknown option '--ownr'", 'did you mean --owner?'],
     [
       ['ls', '--limit', '0'],
@@ -108,6 +109,23 @@ describe('what makes no sense', () => {
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
     expect(stderr).toContain(`shoal: ${message}`);
     expect(stderr).toContain(hint);
+    expect(cli.server.calls).toEqual([]);
+  });
+
+  test.each([
+    ['../x', "has a '.' or '..' segment"],
+    ['', 'is empty'],
+    ['a//b', 'has an empty segment'],
+    ['/a', 'begins with a slash'],
+    ['a\u001bb', 'contains a control character'],
+    ['x'.repeat(1025), 'has 1025 bytes; at most 1024 are allowed'],
+  ])('exits with 2 when a REF can be no file: %j', async (ref, problem) => {
+    for (const command of [['get'], ['cat'], ['stat'], ['verify'], ['rm'], ['share'], ['tag']]) {
+      const { exitCode, stdout, stderr } = await cli.run([...command, ref, ...(command[0] === 'tag' ? ['a=b'] : [])]);
+      expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+      expect(stderr).toContain(`shoal: the reference '`);
+      expect(stderr).toContain(problem);
+    }
     expect(cli.server.calls).toEqual([]);
   });
 

@@ -1,5 +1,5 @@
 import { ShoalError } from '../../common/errors.js';
-import { isFileId, LIMITS, nameProblem } from '../../index-server/api.js';
+import { nameProblem, refProblem } from '../../common/names.js';
 
 /** Where files are served. */
 export const FILES_PATH = '/files/';
@@ -36,12 +36,4 @@ function decodeTarget(target: string): string {
   } catch (cause) {
     throw new ShoalError('invalid', `the path '${path}' is not valid percent-encoded UTF-8`, { cause });
   }
-}
-
-/** OWNER/NAME may be longer than a name. */
-function refProblem(ref: string): string | undefined {
-  if (isFileId(ref)) return undefined;
-  const slash = ref.indexOf('/');
-  const isLong = Buffer.byteLength(ref) > LIMITS.nameBytes;
-  return nameProblem(isLong && slash > 0 ? ref.slice(slash + 1) : ref);
 }

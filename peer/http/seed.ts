@@ -8,7 +8,7 @@ import {
   seedLoginBodySchema,
   seedResultSchema,
 } from '../../index-server/api.js';
-import { checkInput } from '../../index-server/validation.js';
+import { checkInput } from '../../common/validation.js';
 import { clientGone } from './abort.js';
 import { discardBody, limitIdle, sendContinue } from './body-intake.js';
 import type { Admitted, HttpDoorDeps, HttpDoorOptions } from './deps.js';

@@ -1,6 +1,6 @@
 import { basename, resolve } from 'node:path';
 import { ShoalError } from '../../../common/errors.js';
-import { nameProblem } from '../../../index-server/api.js';
+import { nameProblem } from '../../../common/names.js';
 import type { PutDone__Output } from '../../../proto/gen/shoal/control/v1/PutDone.js';
 import type { PutStart } from '../../../proto/gen/shoal/control/v1/PutStart.js';
 import type { CommandContext } from '../command-context.js';

@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import { listQuerySchema, patchBodySchema, publishBodySchema, registerBodySchema, searchQuerySchema } from './api.js';
+import {
+  listQuerySchema,
+  patchBodySchema,
+  publishBodySchema,
+  registerBodySchema,
+  searchQuerySchema,
+} from '../index-server/api.js';
 import { checkInput, type InputPlace } from './validation.js';
 
 function sentences(schema: z.ZodType, value: unknown, place: InputPlace = 'body'): readonly string[] {
