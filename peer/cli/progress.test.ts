@@ -53,6 +53,12 @@ test('keeps the bar on one line of a narrow terminal', () => {
   expect(written().replace('\r\u001b[K', '')).toHaveLength(19);
 });
 
+test('takes a terminal that does not know its size for one of 80 columns', () => {
+  const { at, written } = view({ mode: 'auto', canDraw: true, columns: 0 });
+  at(0, MB);
+  expect(written()).toBe('\r\u001b[Kfetching [------------------------] 1%  977 KiB of 95.4 MiB');
+});
+
 test('draws no bar when nobody knows the size', () => {
   const { at, written } = view({ mode: 'auto', canDraw: true });
   at(0, MB, { totalBytes: 0, phase: 'storing' });

@@ -112,7 +112,8 @@ class StreamProgress implements ProgressView {
     this.#rate.add(nowMs, sample.doneBytes);
     if (!this.#isDue(sample, nowMs)) return;
     this.#shown = { phase: sample.phase, isLast: isLast(sample), atMs: nowMs };
-    const columns = this.#deps.stream.columns ?? DEFAULT_COLUMNS;
+    // A terminal that does not know its size says 0.
+    const columns = this.#deps.stream.columns || DEFAULT_COLUMNS;
     this.#deps.stream.write(this.#style.draw(sample, this.#rate.bytesPerSecond, columns));
   }
 
