@@ -4,6 +4,8 @@ import type { OutputStream } from './io.js';
 import { printable } from './text.js';
 
 const EXIT_USAGE = 2;
+/** Edits between a word and what may have been meant. */
+const SLIPS = 2;
 
 /** How a command ended that commander stopped: after showing help, or because the arguments make no sense. */
 export function commanderFailure(error: CommanderError): ShoalError | { readonly exitCode: number } {
@@ -11,11 +13,32 @@ export function commanderFailure(error: CommanderError): ShoalError | { readonly
   // Help shown because no command was given.
   if (error.code === 'commander.help') return { exitCode: EXIT_USAGE };
   const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n');
-  const guess = suggestion === undefined ? undefined : /\((Did you mean .*)\)/.exec(suggestion)?.[1];
+  const guesses = suggestion === undefined ? [] : nearOnes(message, suggestion);
   return new ShoalError('invalid', message, {
     cause: error,
-    hint: guess === undefined ? 'see: shoal help, or shoal COMMAND --help' : `d${guess.slice(1)}`,
+    hint: guesses.length === 0 ? 'see: shoal help, or shoal COMMAND --help' : `did you mean ${guesses.join(' or ')}?`,
   });
+}
+
+/** Those of commander's suggestions that a slip of the finger explains; it finds more than that. */
+function nearOnes(message: string, suggestion: string): readonly string[] {
+  const word = /'([^']*)'/.exec(message)?.[1] ?? '';
+  const listed = /\(Did you mean (?:one of )?(.*)\?\)/.exec(suggestion)?.[1];
+  return listed?.split(', ').filter((guess) => editDistance(word, guess) <= SLIPS) ?? [];
+}
+
+/** How many characters must be put in, left out or replaced to make one word of the other (Levenshtein). */
+function editDistance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, column) => column);
+  for (const [at, char] of [...from].entries()) {
+    const next = [at + 1];
+    for (let column = 1; column <= to.length; column += 1) {
+      const replaced = (row[column - 1] ?? 0) + (char === to[column - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[column] ?? 0) + 1, (next[column - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[to.length] ?? 0;
 }
 
 /** Whether an error, or one behind it, says that nobody reads our output any more. */
