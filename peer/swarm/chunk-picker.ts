@@ -189,7 +189,10 @@ export class ChunkPicker {
   #fill(neighbour: Neighbour, isSole: boolean, nowMs: number, decisions: Decision[]): Decision | undefined {
     const chunks: number[] = [];
     let any = 0;
-    let room = this.#windowChunks(neighbour) - neighbour.outstanding;
+    const window = this.#windowChunks(neighbour);
+    let room = window - neighbour.outstanding;
+    // A message for each chunk would cost more than the chunk: a quarter of the window is asked for at a time.
+    if (room < window / 4 && this.#wanted.size === 0) return undefined;
     const ask = (chunk: number) => {
       neighbour.ask(chunk, nowMs);
       chunks.push(chunk);

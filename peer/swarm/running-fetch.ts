@@ -25,13 +25,15 @@ const HOUSEKEEPING_MS = 250;
 const PROGRESS_MS = 80;
 const HAVE_DELAY_MS = 3;
 
-const PICKER_OPTIONS = { windowMs: 60, minWindowChunks: 2, stallMs: 1_000, endGameChunks: 8 };
+const PICKER_OPTIONS = { windowMs: 150, minWindowChunks: 4, stallMs: 1_000, endGameChunks: 8 };
 
 interface Peer {
   readonly name: string;
   readonly conversation: Conversation;
   readonly openedAtMs: number;
   hasAnswered: boolean;
+  /** It says that chunks of its copy are damaged. */
+  isDamaged: boolean;
 }
 
 /** See {@link Fetch}. Made and started by the Fetcher. */
@@ -172,9 +174,10 @@ export class RunningFetch implements Fetch {
       this.#lastUsefulMs = nowMs;
       return;
     }
-    const isDamaged = this.#sawDamage || this.#candidates.bannedCount > 0;
-    const patienceMs =
-      isDamaged && this.#candidates.connectedCount === 0 ? DAMAGED_PATIENCE_MS : this.#options.noSourceMs;
+    // Our own copy counts too: it is one that somebody may have published here alone.
+    const isDamaged = this.#sawDamage || this.#candidates.bannedCount > 0 || this.#file?.isDamaged === true;
+    const isNobodyElse = [...this.#peers.values()].every((peer) => peer.isDamaged);
+    const patienceMs = isDamaged && isNobodyElse ? DAMAGED_PATIENCE_MS : this.#options.noSourceMs;
     if (nowMs - this.#lastUsefulMs < patienceMs) return;
     void this.#end(
       isDamaged
@@ -234,6 +237,7 @@ export class RunningFetch implements Fetch {
         peers: this.#deps.peers,
         listener: {
           onOpened: (news) => void this.#answered(name, news),
+          onDamaged: () => this.#damaged(name),
           onHave: (chunks) => this.#tellPicker((picker) => picker.has(name, chunks)),
           onBytes: (bytes) => this.#gotBytes(name, bytes),
           onChunk: (chunk, parts) => this.#gotChunk(name, chunk, parts),
@@ -251,7 +255,7 @@ export class RunningFetch implements Fetch {
         have: this.#file?.have.toBytes() ?? Buffer.alloc(0),
       },
     );
-    this.#peers.set(name, { name, conversation, openedAtMs: nowMs, hasAnswered: false });
+    this.#peers.set(name, { name, conversation, openedAtMs: nowMs, hasAnswered: false, isDamaged: false });
   }
 
   // --- What the others say ------------------------------------------------------------------------------------------
@@ -348,6 +352,13 @@ export class RunningFetch implements Fetch {
     this.#deps.report(this.id, name);
     this.#candidates.ban(name);
     this.#hangUp(name);
+  }
+
+  /** A peer has found its own copy damaged. It is kept: what it has otherwise is good. */
+  #damaged(name: string): void {
+    const peer = this.#peers.get(name);
+    if (peer !== undefined) peer.isDamaged = true;
+    this.#sawDamage = true;
   }
 
   #refused(name: string, chunks: readonly number[], any: number): void {
