@@ -51,6 +51,17 @@ export function loadProto(path: string): PackageDefinition {
   return loadSync(path, LOADER_OPTIONS);
 }
 
+/**
+ * The serialised FileDescriptorProtos of a proto file, one for each package in it, with the names as they are in the file.
+ * The path is below `proto/`, or absolute.
+ */
+export function loadDescriptors(path: string): readonly Buffer[] {
+  const loaded = Object.values(loadSync(path, { ...LOADER_OPTIONS, keepCase: true }));
+  // Every type brings those of all files; services bring none.
+  const type = loaded.find((one): one is MessageTypeDefinition<object, object> => 'fileDescriptorProtos' in one);
+  return type?.fileDescriptorProtos ?? [];
+}
+
 /** The package `name` (such as `shoal.peer.v1`) of a loaded proto, as grpc-js wants it. */
 export function grpcPackage(definition: PackageDefinition, name: string): GrpcObject {
   let found: unknown = loadPackageDefinition(definition);

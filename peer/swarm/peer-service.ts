@@ -1,5 +1,4 @@
 import type { ServiceDefinition } from '@grpc/grpc-js';
-import type { PackageDefinition } from '@grpc/proto-loader';
 import type { ExchangeResponse, ExchangeResponse__Output } from '../../proto/gen/shoal/peer/v1/ExchangeResponse.js';
 import type { PeerServiceDefinition } from '../../proto/gen/shoal/peer/v1/PeerService.js';
 import { loadProto, PEER_PROTO } from '../grpc.js';
@@ -14,13 +13,9 @@ export type ExchangeAnswer = ExchangeResponse | Buffer;
 /** What a client reads in an Exchange: a part of a chunk, or any other message. */
 export type ExchangeNews = { readonly part: ChunkPart } | { readonly message: ExchangeResponse__Output };
 
-/** The loaded proto, for reflection, and the service with the quick codec for chunks in Exchange. */
-export function loadPeerService(): {
-  readonly definition: PackageDefinition;
-  readonly service: PeerServiceDefinition & ServiceDefinition;
-} {
-  const definition = loadProto(PEER_PROTO);
-  const service = definition[PEER_SERVICE] as unknown as PeerServiceDefinition & ServiceDefinition;
+/** The service of the loaded proto, with the quick codec for chunks in Exchange. */
+export function loadPeerService(): { readonly service: PeerServiceDefinition & ServiceDefinition } {
+  const service = loadProto(PEER_PROTO)[PEER_SERVICE] as unknown as PeerServiceDefinition & ServiceDefinition;
   const slow = service.Exchange;
   const exchange = {
     ...slow,
@@ -30,5 +25,5 @@ export function loadPeerService(): {
       return part === undefined ? { message: slow.responseDeserialize(bytes) } : { part };
     },
   };
-  return { definition, service: { ...service, Exchange: exchange } as never };
+  return { service: { ...service, Exchange: exchange } as never };
 }

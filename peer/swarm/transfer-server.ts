@@ -9,7 +9,6 @@ import {
   type ServerWritableStream,
   type sendUnaryData,
 } from '@grpc/grpc-js';
-import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { ShoalError, toShoalError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
@@ -29,6 +28,7 @@ import { ExchangeSession, MAX_PART_BYTES } from './exchange-server.js';
 import type { Fetch } from './fetch.js';
 import { type ExchangeAnswer, type loadPeerService, PEER_SERVICE } from './peer-service.js';
 import { readThrough } from './read-through.js';
+import { createReflection } from './reflection.js';
 import { SentCounts } from './send-queue.js';
 
 /** What the handlers need of the rest of the peer. */
@@ -113,7 +113,7 @@ export class TransferServer {
       }) satisfies handleUnaryCall<object, object>,
     });
     this.#health.addToServer(this.#server);
-    new ReflectionService(deps.peerService.definition).addToServer(this.#server);
+    createReflection().addToServer(this.#server);
   }
 
   /** Streams on which this peer sends chunks to others. */
