@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { ShoalError, toShoalError } from '../common/errors.js';
-import { isFileId, type Located } from '../index-server/api.js';
+import { type Holder, isFileId, type Located } from '../index-server/api.js';
 import type { IndexClient } from '../index-server/client.js';
 import type { ChunkStore, StoredFile } from './chunk-store.js';
 import type { Membership } from './membership.js';
@@ -25,6 +25,8 @@ export interface Retrieved {
   readonly file?: StoredFile;
   /** The fetch that brings it, when it is not. */
   readonly fetch?: Fetch;
+  /** Begins or joins a fetch of what is missing: for a file of which chunks turn out to be damaged here. */
+  readonly refetch: () => Fetch;
 }
 
 /** What a {@link Retriever} works with. */
@@ -81,44 +83,45 @@ export class Retriever {
   async open(located: Located, { onBehalf }: RetrieveOptions): Promise<Retrieved> {
     const { store, fetcher } = this.#deps;
     const { id, sha256 } = located.file;
+    const { record, ticket } = located;
+    const holders = this.#others(located.file.holders);
+    const refetch = () =>
+      fetcher.start({ id, record, ticket, sha256, holders, ...(onBehalf !== undefined && { onBehalf }) });
     const file = store.get(id);
     if (file?.isComplete) {
       await this.#keepRecord(file, located);
-      return { id, located, file };
+      return { id, located, file, refetch };
     }
-    const { record, ticket } = located;
-    const holders = this.#others(located.file.holders);
-    return {
-      id,
-      located,
-      fetch: fetcher.start({ id, record, ticket, sha256, holders, ...(onBehalf !== undefined && { onBehalf }) }),
-    };
+    return { id, located, fetch: refetch(), refetch };
   }
 
   async #retrieveAlone(ref: string, { onBehalf }: RetrieveOptions, why: ShoalError): Promise<Retrieved> {
     const user = userKey(onBehalf);
+    const { membership, fetcher } = this.#deps;
     if (!isFileId(ref)) throw withHint(why, 'while the index is away a file can only be fetched by its id');
     if (onBehalf !== undefined && !this.#users.has(user)) throw why;
     const located = this.#known.get(knownKey(user, ref));
     const file = this.#deps.store.get(ref);
+    const refetch = () => {
+      const ticket = located?.ticket ?? membership.swarmToken;
+      if (ticket === undefined) throw why;
+      const known = located !== undefined && { record: located.record, sha256: located.file.sha256 };
+      return fetcher.start({ id: ref, ticket, holders: this.#likelyHolders(located), ...known });
+    };
     if (file?.isComplete) {
-      if (located !== undefined || isPublic(file.records)) return { id: ref, located, file };
+      if (located !== undefined || isPublic(file.records)) return { id: ref, located, file, refetch };
       throw withHint(why, 'while the index is away only public files can be fetched, and those fetched before');
     }
-    const { membership, fetcher } = this.#deps;
-    const ticket = located?.ticket ?? membership.swarmToken;
-    if (ticket === undefined) throw why;
+    return { id: ref, located, fetch: refetch(), refetch };
+  }
+
+  /** Those that the index named when it was last asked, and all that are live. */
+  #likelyHolders(located: Located | undefined): readonly Holder[] {
     const holders = new Map(this.#others(located?.file.holders ?? []).map((holder) => [holder.peer, holder]));
-    for (const { name: peer, address } of membership.livePeers) {
+    for (const { name: peer, address } of this.#deps.membership.livePeers) {
       if (!holders.has(peer)) holders.set(peer, { peer, address, complete: false });
     }
-    const fetch = fetcher.start({
-      id: ref,
-      ticket,
-      holders: [...holders.values()],
-      ...(located !== undefined && { record: located.record, sha256: located.file.sha256 }),
-    });
-    return { id: ref, located, fetch };
+    return [...holders.values()];
   }
 
   /** Another name, or new readers, since the file came here: the record says so, and is what is announced. */

@@ -119,6 +119,11 @@ export function createTransferServer(
       peerService,
       file: (id) => store.get(id),
       activeFetch: (id) => fetcher.get(id),
+      refetch: (id, ticket) => {
+        // The index may tell this peer's own account nothing of a file that the ticket lets others give.
+        const holders = membership.livePeers.map(({ name: peer, address }) => ({ peer, address, complete: false }));
+        return fetcher.start({ id, ticket, holders });
+      },
       noteNeighbour: (id, peer) => fetcher.noteNeighbour(id, peer),
       verifyTicket: (token) => verifier.verifyTicket(token, { nowMs: Date.now(), cutOff: membership.isCutOff }),
       isPublic: async (file) => isPublic(file.records),

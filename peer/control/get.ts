@@ -67,8 +67,7 @@ class Delivery {
   async #fromHere(file: StoredFile | undefined): Promise<FetchOutcome> {
     if (file === undefined) throw new ShoalError('internal', 'a file was retrieved that is neither here nor fetched');
     await this.#found(file);
-    await this.#write(file, undefined);
-    return { file, receivedBytes: 0, peers: 0 };
+    return (await this.#write(file)) ?? { file, receivedBytes: 0, peers: 0 };
   }
 
   async #whileFetching(fetch: Fetch): Promise<FetchOutcome> {
@@ -76,18 +75,22 @@ class Delivery {
       this.#sink.sendProgress({ progress: { phase: 'PHASE_FETCHING', doneBytes, totalBytes, peers } }),
     );
     try {
-      const [outcome] = await Promise.all([fetch.finished(this.#signal), this.#follow(fetch)]);
-      if (this.#to !== undefined) await this.#write(outcome.file, undefined);
-      return outcome;
+      const [outcome, unchecked] = await Promise.all([fetch.finished(this.#signal), this.#follow(fetch)]);
+      if (this.#to === undefined) return outcome;
+      const repaired = await this.#write(outcome.file, { unchecked });
+      return { ...outcome, receivedBytes: outcome.receivedBytes + (repaired?.receivedBytes ?? 0) };
     } finally {
       stopProgress();
     }
   }
 
-  async #follow(fetch: Fetch): Promise<void> {
+  /** Resolves to the chunks that were here before: what comes from now on is verified as it comes. */
+  async #follow(fetch: Fetch): Promise<readonly number[]> {
     const file = await fetch.opened(this.#signal);
+    const unchecked = [...file.have];
     await this.#found(file);
-    if (this.#to === undefined) await this.#write(file, fetch);
+    if (this.#to === undefined) await this.#write(file, { fetch });
+    return unchecked;
   }
 
   async #found(file: StoredFile): Promise<void> {
@@ -97,19 +100,42 @@ class Delivery {
     await this.#sink.send({ found: { file: entry, sha256, streaming: this.#to === undefined } });
   }
 
-  async #write(file: StoredFile, fetch: Fetch | undefined): Promise<void> {
+  /** Resolves to what it took to get damaged chunks again, when that was told. */
+  async #write(
+    file: StoredFile,
+    { fetch, unchecked }: { readonly fetch?: Fetch; readonly unchecked?: readonly number[] } = {},
+  ): Promise<FetchOutcome | undefined> {
+    const { refetch } = this.#retrieved;
     if (this.#to !== undefined) {
       const progress = { phase: 'PHASE_WRITING', doneBytes: 0, totalBytes: file.size, peers: 0 } as const;
       // Not one of those that may be left out: it tells that all of the file is here.
       await this.#sink.send({ progress });
-      await file.copyTo(this.#to.handle.fd, this.#to.path);
-      return;
+      return await this.#copy(file, this.#to, unchecked);
     }
     const range = { offset: 0, length: file.size };
-    for await (const bytes of readThrough(fetch, file, range, this.#signal)) {
+    for await (const bytes of readThrough({ fetch, refetch }, file, range, this.#signal)) {
       for (let at = 0; at < bytes.length; at += DATA_BYTES) {
         await this.#sink.send({ data: bytes.subarray(at, at + DATA_BYTES) });
       }
+    }
+    return undefined;
+  }
+
+  /** Chunks that the disk has damaged are fetched again, once. */
+  async #copy(
+    file: StoredFile,
+    to: { readonly handle: FileHandle; readonly path: string },
+    unchecked: readonly number[] | undefined,
+  ): Promise<FetchOutcome | undefined> {
+    try {
+      await file.copyTo(to.handle.fd, to.path, unchecked);
+      return undefined;
+    } catch (error) {
+      // Damage that somebody else has found meanwhile shows as a file that is not whole any more.
+      if (file.isComplete || this.#signal.aborted) throw error;
+      const outcome = await this.#retrieved.refetch().finished(this.#signal);
+      await outcome.file.copyTo(to.handle.fd, to.path);
+      return outcome;
     }
   }
 }

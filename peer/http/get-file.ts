@@ -72,8 +72,8 @@ async function answer(
     response.writeHead(part.status, partHeaders(found, part)).end();
     return false;
   }
-  const { fetch, file } = await found.open(signal);
-  await sendBody(response, readThrough(fetch, file, part, signal), {
+  const { file, ...source } = await found.open(signal);
+  await sendBody(response, readThrough(source, file, part, signal), {
     length: part.length,
     writeHead: () => response.writeHead(part.status, partHeaders(found, part)),
     idleMs: options.idleMs,

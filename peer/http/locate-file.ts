@@ -24,6 +24,8 @@ export interface FoundFile {
 export interface OpenedFile {
   readonly file: StoredFile;
   readonly fetch: Fetch | undefined;
+  /** Begins or joins a fetch of what is missing: for chunks that turn out to be damaged here. */
+  readonly refetch: () => Fetch;
 }
 
 /** What {@link locateFile} works with. */
@@ -77,8 +79,8 @@ async function foundWithoutIndex(retrieved: Retrieved, signal: AbortSignal): Pro
   };
 }
 
-async function opened({ file, fetch }: Retrieved, signal: AbortSignal): Promise<OpenedFile> {
-  if (file !== undefined) return { file, fetch: undefined };
+async function opened({ file, fetch, refetch }: Retrieved, signal: AbortSignal): Promise<OpenedFile> {
+  if (file !== undefined) return { file, fetch: undefined, refetch };
   if (fetch === undefined) throw new TypeError('neither a file nor a fetch was retrieved');
-  return { file: await fetch.opened(signal), fetch };
+  return { file: await fetch.opened(signal), fetch, refetch };
 }

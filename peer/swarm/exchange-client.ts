@@ -14,6 +14,8 @@ const MAX_MANIFEST_BYTES = 64 * 1024 * 1024;
 export interface ConversationListener {
   /** The other side answered; the manifest is there if it was asked for, and checked against the id. */
   onOpened(news: { readonly manifest: Manifest | undefined; readonly records: readonly string[] }): void;
+  /** The other side says that chunks of its copy are damaged; before `onOpened`, or with a refusal. */
+  onDamaged(): void;
   onHave(chunks: readonly number[]): void;
   /** Part of a chunk came; told for each message, so that a rate can be measured. */
   onBytes(bytes: number): void;
@@ -99,6 +101,7 @@ export class Conversation {
   #message(message: ExchangeResponse__Output): void {
     if (message.opened) {
       const { have, records, manifestBytes } = message.opened;
+      if (message.opened.damaged) this.#listener.onDamaged();
       if (manifestBytes > MAX_MANIFEST_BYTES) throw misbehaved(`announced a manifest of ${manifestBytes} bytes`);
       this.#opened = { have: have as Buffer, records, manifestBytes };
       if (this.#manifest !== undefined) this.#begin(undefined);
@@ -112,6 +115,7 @@ export class Conversation {
     } else if (message.chunk) {
       this.#part({ index: message.chunk.index, offset: message.chunk.offset, data: message.chunk.data as Buffer });
     } else if (message.refused) {
+      if (message.refused.reason === 'REFUSAL_REASON_DAMAGED') this.#listener.onDamaged();
       this.#listener.onRefused(this.#checked(message.refused.chunks), message.refused.any);
     } else if (message.bye) {
       this.#listener.onBye();

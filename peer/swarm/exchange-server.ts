@@ -73,6 +73,7 @@ export class ExchangeSession {
         have: have.toBytes(),
         manifestBytes: open.wantManifest ? encoded.length : 0,
         records: [...records],
+        damaged: this.#file.isDamaged,
       },
     });
     if (!open.wantManifest) return;

@@ -145,7 +145,7 @@ describe('a fetch from good peers', () => {
     const fetch = b.fetcher.start({ id, ticket: TICKET, holders: [a.holder] });
     const file = await fetch.opened(forever());
     const parts: Buffer[] = [];
-    for await (const part of readThrough(fetch, file, { offset: 7_000_001, length: 2_500_000 }, forever()))
+    for await (const part of readThrough({ fetch }, file, { offset: 7_000_001, length: 2_500_000 }, forever()))
       parts.push(part);
     expect(Buffer.concat(parts).equals(content.subarray(7_000_001, 9_500_001))).toBe(true);
     await fetch.finished(forever());

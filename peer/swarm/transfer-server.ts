@@ -37,6 +37,8 @@ export interface TransferServerDeps {
   readonly file: (id: string) => StoredFile | undefined;
   /** The fetch of a file that is under way, if any. */
   readonly activeFetch: (id: string) => Fetch | undefined;
+  /** Begins or joins a fetch of what is missing of a file, with a caller's ticket. */
+  readonly refetch: (id: string, ticket: string) => Fetch;
   /** A peer opened an Exchange about a file: if it is being fetched here too, that peer may have some of it. */
   readonly noteNeighbour: (id: string, peer: string) => void;
   /** Checks the ticket and returns what it says; throws `unauthenticated` or `denied`. */
@@ -254,13 +256,14 @@ export class TransferServer {
     let failure: unknown;
     try {
       const { fileId, offset, length: wanted } = call.request;
-      const { file } = await this.#authorizedFile(call.metadata, fileId);
+      const { file, token } = await this.#authorizedFile(call.metadata, fileId);
       const { size } = file.manifest;
       if (offset > size) throw new ShoalError('invalid', `offset ${offset} is beyond the file's ${size} bytes`);
       const length = wanted === 0 ? size - offset : Math.min(wanted, size - offset);
       call.write({ header: { fileId, size, offset, length, sha256: file.sha256 ?? '' } });
-      const active = this.#deps.activeFetch(fileId);
-      for await (const bytes of readThrough(active, file, { offset, length }, abort.signal)) {
+      const fetch = this.#deps.activeFetch(fileId);
+      const refetch = () => this.#deps.refetch(fileId, token);
+      for await (const bytes of readThrough({ fetch, refetch }, file, { offset, length }, abort.signal)) {
         for (let at = 0; at < bytes.length; at += MAX_PART_BYTES) {
           const data = bytes.subarray(at, at + MAX_PART_BYTES);
           observer.sentBytes('download', data.length);
@@ -288,10 +291,16 @@ export class TransferServer {
     const first = await messages.next();
     const header = first.done === true ? undefined : first.value.header;
     if (!header) throw new ShoalError('invalid', 'the first request of an upload must be the header');
+    if (header.sha256 !== '' && !/^[0-9a-f]{64}$/.test(header.sha256)) {
+      throw new ShoalError('invalid', `sha256 '${header.sha256.slice(0, 80)}' is not 64 lower-case hex digits`);
+    }
     const isChecked = header.size !== undefined || header.sha256 !== '';
     async function* data(): AsyncGenerator<Buffer> {
       for (let item = await messages.next(); item.done !== true; item = await messages.next()) {
-        if (item.value.end) return;
+        if (item.value.end) {
+          if ((await messages.next()).done === true) return;
+          throw new ShoalError('invalid', 'an upload went on after it had said that all was sent');
+        }
         if (!item.value.data) throw new ShoalError('invalid', 'a second header in one upload');
         yield item.value.data as Buffer;
       }
@@ -331,15 +340,15 @@ export class TransferServer {
   async #authorizedFile(
     metadata: Metadata,
     id: string,
-  ): Promise<{ readonly file: StoredFile; readonly isPublic: boolean }> {
-    const { claims } = await this.#authorize(metadata);
+  ): Promise<{ readonly file: StoredFile; readonly isPublic: boolean; readonly token: string }> {
+    const { claims, token } = await this.#authorize(metadata);
     checkFileId(id);
     const file = this.#deps.file(id);
     const isPublic = file !== undefined && (await this.#deps.isPublic(file));
     const mayRead = claims.act === 'read' ? claims.file === id : claims.act === 'peer' && isPublic;
     if (claims.act === 'read' && !mayRead) throw new ShoalError('denied', `this ticket is not for file ${id}`);
     if (file === undefined || !mayRead) throw new ShoalError('not_found', `this peer does not serve file ${id}`);
-    return { file, isPublic };
+    return { file, isPublic, token };
   }
 
   /** Runs a handler that gives one answer. */

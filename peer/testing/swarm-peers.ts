@@ -33,6 +33,8 @@ export interface SwarmPeer {
   readonly name: string;
   readonly holder: Holder;
   readonly store: ChunkStore;
+  /** Folder of the store. */
+  readonly dir: string;
   readonly fetcher: Fetcher;
   readonly remote: RemotePeers;
   readonly server: TransferServer;
@@ -47,13 +49,14 @@ export interface SwarmPeer {
 }
 
 /** Opens a store in a folder of its own, which goes with it. */
-async function openTempStore(quotaBytes = 0): Promise<{ store: ChunkStore; close: () => Promise<void> }> {
+async function openTempStore(quotaBytes = 0): Promise<{ store: ChunkStore; dir: string; close: () => Promise<void> }> {
   const dir = await mkdtemp(join(tmpdir(), 'shoal-store-'));
   const hasher = new Hasher({ threads: 1 });
   const store = new ChunkStore({ log, hasher }, { dir, quotaBytes, reserveBytes: 0 });
   await store.open();
   return {
     store,
+    dir,
     close: async () => {
       await store.close();
       await hasher.close();
@@ -67,7 +70,7 @@ export async function startSwarmPeer(
   name: string,
   options: Partial<FetcherOptions> & { readonly quotaBytes?: number; readonly deps?: Partial<TransferServerDeps> } = {},
 ): Promise<SwarmPeer> {
-  const { store, close: closeStore } = await openTempStore(options.quotaBytes);
+  const { store, dir, close: closeStore } = await openTempStore(options.quotaBytes);
   const pool = new ChannelPool({ credentials: credentials.createInsecure(), windowBytes: 1 << 24, maxIdle: 64 });
   const remote = new RemotePeers({ pool, service: peerService.service });
   const sent = { bytes: 0 };
@@ -99,6 +102,7 @@ export async function startSwarmPeer(
       peerService,
       file: (id) => store.get(id),
       activeFetch: (id) => fetcher.get(id),
+      refetch: (id, ticket) => fetcher.start({ id, ticket, holders: [] }),
       noteNeighbour: (id, other) => fetcher.noteNeighbour(id, other),
       verifyTicket,
       isPublic: () => Promise.resolve(true),
@@ -123,6 +127,7 @@ export async function startSwarmPeer(
     name,
     holder: { peer: name, address: membership.address, complete: true },
     store,
+    dir,
     fetcher,
     remote,
     server,
