@@ -6,6 +6,9 @@ import { createProgress, type ProgressMode, type ProgressView } from './progress
 import { readSession, type StoredSession } from './session-file.js';
 import { printable } from './text.js';
 
+/** For a terminal that does not know its size. */
+const DEFAULT_COLUMNS = 80;
+
 /** The options that every command takes. */
 export interface CommonOptions {
   readonly format: OutputFormat;
@@ -47,8 +50,12 @@ export class CommandContext {
   /** Shows what was found, on standard output. */
   report(report: Report): Promise<void> {
     const { format, hasColor } = this.options;
-    const canColor = hasColor && this.io.stdout.isTTY === true;
-    return printReport(this.io.stdout, report, { format, hasColor: canColor });
+    const { stdout } = this.io;
+    const style =
+      stdout.isTTY === true
+        ? { hasColor, columns: stdout.columns || DEFAULT_COLUMNS }
+        : { hasColor: false, columns: undefined };
+    return printReport(stdout, report, { format, ...style });
   }
 
   /** Tells a person something, in one line on standard error, unless they asked for quiet. */

@@ -1,4 +1,5 @@
 import { type OutputStream, write } from './io.js';
+import type { TableStyle } from './table.js';
 import { safeJson, withoutControls } from './text.js';
 
 /** How a command shows what it found. */
@@ -16,20 +17,20 @@ export interface Report {
   /** For `name`: one name a line. */
   readonly names: readonly string[];
   /** For `table`: text for people that ends with a line break, or nothing. */
-  readonly table: (style: { readonly hasColor: boolean }) => string;
+  readonly table: (style: TableStyle) => string;
 }
 
 /** Writes a report to `stream` in the format asked for. Rejects with the stream's error. */
 export async function printReport(
   stream: OutputStream,
   report: Report,
-  options: { readonly format: OutputFormat; readonly hasColor: boolean },
+  options: TableStyle & { readonly format: OutputFormat },
 ): Promise<void> {
   const text = render(report, options);
   if (text !== '') await write(stream, text);
 }
 
-function render(report: Report, options: { readonly format: OutputFormat; readonly hasColor: boolean }): string {
+function render(report: Report, options: TableStyle & { readonly format: OutputFormat }): string {
   switch (options.format) {
     case 'json':
       return `${safeJson(report.json, 2)}\n`;

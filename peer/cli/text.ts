@@ -41,6 +41,19 @@ export function displayWidth(text: string): number {
   return width;
 }
 
+/** `text` in at most `width` columns, its end replaced by an ellipsis where it needs more. */
+export function shortened(text: string, width: number): string {
+  if (displayWidth(text) <= width) return text;
+  let kept = '';
+  let used = 1;
+  for (const { segment } of new Intl.Segmenter(undefined, { granularity: 'grapheme' }).segment(text)) {
+    used += graphemeWidth(segment);
+    if (used > width) break;
+    kept += segment;
+  }
+  return `${kept}…`;
+}
+
 function graphemeWidth(grapheme: string): number {
   if (WIDE.test(grapheme) || grapheme.includes(EMOJI_STYLE)) return 2;
   return ZERO_WIDTH.test(grapheme) ? 0 : 1;

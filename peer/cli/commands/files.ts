@@ -1,7 +1,7 @@
 import { ShoalError } from '../../../common/errors.js';
 import type { FileEntry__Output } from '../../../proto/gen/shoal/control/v1/FileEntry.js';
 import { formatSize } from '../format.js';
-import { renderFacts, renderTable } from '../table.js';
+import { renderFacts, renderTable, type TableStyle } from '../table.js';
 
 /** A file as every command's JSON shows it; the shape is a promise to scripts. */
 export interface FileJson {
@@ -30,16 +30,16 @@ function tagText(tags: Readonly<Record<string, string>>): string {
 }
 
 /** A listing for people; nothing when there are no files. */
-export function fileTable(files: readonly FileJson[], style: { readonly hasColor: boolean }): string {
+export function fileTable(files: readonly FileJson[], style: TableStyle): string {
   if (files.length === 0) return '';
   return renderTable(
     [
-      { title: 'NAME' },
+      { title: 'NAME', isElastic: true },
       { title: 'SIZE', align: 'right' },
       { title: 'OWNER' },
       { title: 'VISIBILITY' },
       { title: 'PUBLISHED' },
-      { title: 'TAGS' },
+      { title: 'TAGS', isElastic: true },
     ],
     files.map((file) => [
       file.name,

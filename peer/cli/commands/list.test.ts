@@ -25,6 +25,17 @@ test('lists a page as a table and says how to go on', async () => {
   expect((await cli.run(['ls', 'models/', '--page', '2', '-o', 'name'])).stdout).toBe('models/c\n');
 });
 
+test('fits the table to a terminal, and to nothing else', async () => {
+  const name = `models/${'x'.repeat(300)}`;
+  cli.server.catalogue.add(name, 'x', { k: 'v'.repeat(200) });
+  cli.server.catalogue.add('short', 'x');
+  const lines = (await cli.run(['ls'], { isTerminal: true, env: { NO_COLOR: '1' } })).stdout.split('\n');
+  expect(Math.max(...lines.map((line) => line.length))).toBe(100);
+  expect(lines[1]).toMatch(/^models\/x+… .* k=v+…$/);
+  expect((await cli.run(['ls'])).stdout).toContain(`${name} `);
+  expect((await cli.run(['ls', '-o', 'name'], { isTerminal: true })).stdout).toBe(`${name}\nshort\n`);
+});
+
 test('has the shape promised in JSON, a line each in jsonl', async () => {
   const a = cli.server.catalogue.add('a', 'x', { k: 'v' });
   for (const name of ['b', 'c']) cli.server.catalogue.add(name, name);
