@@ -33,7 +33,7 @@ afterEach(async () => {
 interface Sick {
   readonly membership?: Partial<Membership>;
   readonly info?: DoctorDeps['peers']['info'];
-  readonly peers?: readonly Partial<Peer>[];
+  readonly peers?: readonly Partial<Peer>[] | ShoalError;
   readonly usage?: Partial<ReturnType<DoctorDeps['store']['usage']>>;
   readonly dirs?: { readonly dataDir?: string; readonly shareDir?: string };
   readonly indexUrl?: string;
@@ -55,7 +55,12 @@ async function diagnose(sick: Sick = {}): Promise<Record<string, Finding>> {
   } as unknown as Membership;
   const doctor = new Doctor(
     {
-      index: { peers: async () => (sick.peers ?? [{ name: 'p1', version: '1', state: 'live' }]) as Peer[] },
+      index: {
+        peers: async () => {
+          if (sick.peers instanceof ShoalError) throw sick.peers;
+          return (sick.peers ?? [{ name: 'p1', version: '1', state: 'live' }]) as Peer[];
+        },
+      },
       membership,
       peers: { info: sick.info ?? (async (address) => info(address.split(':')[0] ?? '')) },
       store: {
@@ -90,7 +95,24 @@ describe('finds', () => {
     index.close();
     const findings = await diagnose({ indexUrl: 'http://127.0.0.1:1' });
     expect(findings['index']).toMatchObject({ result: 'failed', hint: expect.stringContaining('SHOAL_INDEX_URL') });
-    expect(findings['clock']?.result).toBe('failed');
+  });
+
+  test('one failure where the index does not answer, not one for all that depends on it', async () => {
+    const findings = await diagnose({
+      indexUrl: 'http://127.0.0.1:1',
+      membership: { state: 'cut off', lastError: silent },
+      peers: silent,
+    });
+    const failed = Object.values(findings).filter(({ result }) => result === 'failed');
+    expect(failed.map(({ name }) => name)).toEqual(['index']);
+    for (const name of ['membership', 'clock', 'versions']) {
+      expect(findings[name]).toMatchObject({ result: 'warning', detail: 'skipped: the index does not answer' });
+    }
+  });
+
+  test('what the index refuses while it answers', async () => {
+    const findings = await diagnose({ membership: { state: 'cut off', lastError: silent }, peers: silent });
+    expect([findings['membership']?.result, findings['versions']?.result]).toEqual(['failed', 'failed']);
   });
 
   test('an index whose store is away', async () => {

@@ -44,6 +44,14 @@ const SKEW_FAILED_MS = 60_000;
 /** Below this share of free space somebody should look. */
 const LOW_SPACE = 0.05;
 
+/** How a finding is come by, and which other one it makes no sense without. */
+type Question = readonly [name: string, ask: (limit: AbortSignal) => Promise<Omit<Finding, 'name'>>, needs?: 'index'];
+
+interface Answer {
+  readonly finding: Finding;
+  readonly needs: 'index' | undefined;
+}
+
 /** Looks for what is wrong with this peer and says what to do about it. */
 export class Doctor {
   readonly #deps: DoctorDeps;
@@ -54,29 +62,35 @@ export class Doctor {
     this.#options = options;
   }
 
-  /** All findings, always in the same order. Never throws: what cannot be looked at is a finding. */
+  /**
+   * All findings, always in the same order. Never throws: what cannot be looked at is a finding. While the index does
+   * not answer, what depends on it is a warning that says so: one cause is one failure.
+   */
   async diagnose(signal: AbortSignal): Promise<readonly Finding[]> {
-    const questions: readonly [name: string, ask: (limit: AbortSignal) => Promise<Omit<Finding, 'name'>>][] = [
+    const answers = this.#questions().map(async ([name, ask, needs]): Promise<Answer> => {
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(this.#options.timeoutMs)]);
+      try {
+        return { needs, finding: { name, ...(await ask(limit)) } };
+      } catch (thrown) {
+        const { message, hint } = toShoalError(thrown);
+        return { needs, finding: { name, result: 'failed', detail: message, hint: hint ?? 'see the log of the peer' } };
+      }
+    });
+    return withoutRepeats(await Promise.all(answers));
+  }
+
+  #questions(): readonly Question[] {
+    return [
       ['index', (limit) => this.#index(limit)],
-      ['membership', () => Promise.resolve(this.#membership())],
-      ['clock', (limit) => this.#clock(limit)],
+      ['membership', () => Promise.resolve(this.#membership()), 'index'],
+      ['clock', (limit) => this.#clock(limit), 'index'],
       ['own address', (limit) => this.#ownAddress(limit)],
       ['other peers', (limit) => this.#others(limit)],
-      ['versions', (limit) => this.#versions(limit)],
+      ['versions', (limit) => this.#versions(limit), 'index'],
       ['space', () => Promise.resolve(this.#space())],
       ['data folder', () => this.#dataFolder()],
       ['share folder', () => this.#shareFolder()],
     ];
-    const answers = questions.map(async ([name, ask]) => {
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(this.#options.timeoutMs)]);
-      try {
-        return { name, ...(await ask(limit)) };
-      } catch (thrown) {
-        const { message, hint } = toShoalError(thrown);
-        return { name, result: 'failed', detail: message, hint: hint ?? 'see the log of the peer' } as const;
-      }
-    });
-    return Promise.all(answers);
   }
 
   async #index(limit: AbortSignal): Promise<Omit<Finding, 'name'>> {
@@ -213,6 +227,21 @@ export class Doctor {
     }
     return sample;
   }
+}
+
+/** Failures that follow from the index's are told as skipped. What went well without it stays. */
+function withoutRepeats(answers: readonly Answer[]): readonly Finding[] {
+  const isIndexAway = answers.some(({ finding }) => finding.name === 'index' && finding.result === 'failed');
+  return answers.map(({ finding, needs }) =>
+    isIndexAway && needs === 'index' && finding.result === 'failed'
+      ? {
+          name: finding.name,
+          result: 'warning',
+          detail: 'skipped: the index does not answer',
+          hint: 'see what is said of the index, and ask again when it answers',
+        }
+      : finding,
+  );
 }
 
 function clockFinding(skewMs: number): Omit<Finding, 'name'> {
