@@ -1,10 +1,10 @@
 import express, { type Express, type Request, type RequestHandler } from 'express';
 import type { z } from 'zod';
 import { type ErrorCode, ShoalError } from '../common/errors.js';
+import { checkInput } from '../common/validation.js';
 import { LIMITS, ON_BEHALF_HEADER, type TicketClaims } from './api.js';
 import type { Authenticator, Caller } from './auth.js';
 import type { IndexMetrics } from './metrics.js';
-import { checkInput } from '../common/validation.js';
 
 /*
  * A route is declared once: what comes in, who may call, what goes out. Validation, authentication, the 405s and

@@ -1,6 +1,7 @@
 import { json, type Request, type Response, Router } from 'express';
 import { z } from 'zod';
 import { HTTP_STATUS, ShoalError, toShoalError } from '../../common/errors.js';
+import { checkInput } from '../../common/validation.js';
 import {
   LIMITS,
   seedFoundSchema,
@@ -8,7 +9,6 @@ import {
   seedLoginBodySchema,
   seedResultSchema,
 } from '../../index-server/api.js';
-import { checkInput } from '../../common/validation.js';
 import { clientGone } from './abort.js';
 import { discardBody, limitIdle, sendContinue } from './body-intake.js';
 import type { Admitted, HttpDoorDeps, HttpDoorOptions } from './deps.js';
