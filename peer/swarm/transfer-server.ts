@@ -26,6 +26,7 @@ import { toGrpcError } from '../grpc.js';
 import type { StoredFile } from '../stored-file.js';
 import { ExchangeSession, MAX_PART_BYTES } from './exchange-server.js';
 import type { Fetch } from './fetch.js';
+import { refuseMalformed, tolerant } from './malformed.js';
 import { type ExchangeAnswer, type loadPeerService, PEER_SERVICE } from './peer-service.js';
 import { readThrough } from './read-through.js';
 import { createReflection } from './reflection.js';
@@ -99,8 +100,9 @@ export class TransferServer {
       'grpc.max_receive_message_length': 4 * 1024 * 1024,
       'grpc.keepalive_time_ms': 30_000,
       'grpc.keepalive_timeout_ms': 10_000,
+      interceptors: [refuseMalformed],
     });
-    this.#server.addService(deps.peerService.service, {
+    this.#server.addService(tolerant(deps.peerService.service), {
       Exchange: (call: ServerDuplexStream<ExchangeRequest__Output, ExchangeAnswer>) => void this.#exchange(call),
       Download: (call: ServerWritableStream<DownloadRequest__Output, DownloadResponse>) => void this.#download(call),
       Upload: (call: ServerReadableStream<UploadRequest__Output, UploadResponse>, callback: sendUnaryData<object>) =>
