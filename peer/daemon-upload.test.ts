@@ -71,7 +71,7 @@ test('an upload that breaks off is published under no name', async () => {
 });
 
 test.each([
-  ['another digest', { sha256: 'a'.repeat(64) }, 'corrupt'],
+  ['another digest', { sha256: 'a'.repeat(64) }, 'invalid'],
   ['another size', { size: 5 }, 'invalid|conflict'],
   ['a name that climbs', { name: '../x' }, 'invalid'],
 ])('an upload with %s than it says, or should have, is refused', async (_what, given, code) => {

@@ -165,7 +165,7 @@ describe('publish', () => {
 
   test('content that is not what the caller says is not kept', async () => {
     const { publish, published } = setUp();
-    await expect(publish({ sha256: 'a'.repeat(64) })).rejects.toMatchObject({ code: 'corrupt' });
+    await expect(publish({ sha256: 'a'.repeat(64) })).rejects.toMatchObject({ code: 'invalid' });
     expect(published).toEqual([]);
     expect(store.list()).toEqual([]);
   });

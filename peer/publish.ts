@@ -97,7 +97,7 @@ export class Publisher {
     });
     if (options.sha256 !== undefined && options.sha256 !== sha256) {
       if (isNew) await this.#removeUnpublished(file.id);
-      throw new ShoalError('corrupt', `'${options.name}' has SHA-256 ${sha256}, not ${options.sha256}`, {
+      throw new ShoalError('invalid', `'${options.name}' has SHA-256 ${sha256}, not ${options.sha256}`, {
         hint: 'it changed on its way, or the digest is of something else: send it again',
       });
     }

@@ -166,6 +166,25 @@ describe('Upload', () => {
     expect(cut).toMatchObject({ code: status.INVALID_ARGUMENT, details: expect.stringContaining('all was sent') });
   });
 
+  it('refuses what comes after the end', async () => {
+    const { client } = await peer({ deps: collect });
+    const data = { data: Buffer.from('abc') };
+    const late = await failure(uploadTo(client, [{ header: { name: 'n', size: 3 } }, data, { end: {} }, data]));
+    expect(late).toMatchObject({ code: status.INVALID_ARGUMENT, details: expect.stringContaining('went on') });
+  });
+
+  it('refuses a digest that is none before it takes a byte', async () => {
+    let isTaken = false;
+    const upload = () => {
+      isTaken = true;
+      return Promise.resolve({ id: '', size: 0, sha256: '' });
+    };
+    const { client } = await peer({ deps: { upload } });
+    const wrong = await failure(uploadTo(client, [{ header: { name: 'n', sha256: 'zz' } }, { end: {} }]));
+    expect(wrong).toMatchObject({ code: status.INVALID_ARGUMENT, details: expect.stringContaining("'zz'") });
+    expect(isTaken).toBe(false);
+  });
+
   it('wants the header first and once', async () => {
     const { client } = await peer({ deps: collect });
     expect((await failure(uploadTo(client, [{ data: Buffer.from('abc') }]))).code).toBe(status.INVALID_ARGUMENT);
@@ -230,6 +249,26 @@ describe('the server', () => {
     });
     expect(answer).toMatchObject({ status: 'SERVING' });
   });
+
+  it.each(['Exchange', 'Download', 'Upload', 'Replicate', 'GetInfo'])(
+    'calls a %s of garbage invalid',
+    async (method) => {
+      const { client } = await peer();
+      const call = client.makeBidiStreamRequest(
+        `/shoal.peer.v1.PeerService/${method}`,
+        (bytes: Buffer) => bytes,
+        (bytes: Buffer) => bytes,
+        ticket(),
+      );
+      call.end(Buffer.from('ffffffff', 'hex'));
+      const ended = await failure(
+        (async () => {
+          for await (const _answer of call);
+        })(),
+      );
+      expect(ended).toMatchObject({ code: status.INVALID_ARGUMENT, details: expect.stringContaining('not a message') });
+    },
+  );
 
   it('says clearly when its port is taken', async () => {
     const { peer: a } = await peer();
