@@ -156,7 +156,8 @@ export class ChunkStore {
         this.#ingester.take(source, { signal, onProgress: options.onProgress }),
       );
       try {
-        return await this.#lanes.run(ingested.manifest.id, () => this.#keep(ingested));
+        const wasComplete = await this.#verifyHeld(ingested.manifest);
+        return await this.#lanes.run(ingested.manifest.id, () => this.#keep(ingested, wasComplete));
       } catch (error) {
         throw storageError('storing a file', error);
       } finally {
@@ -290,14 +291,27 @@ export class ChunkStore {
     return file;
   }
 
-  async #keep(ingested: Ingested): Promise<{ file: StoredFile; sha256: string; isNew: boolean }> {
+  /**
+   * Good bytes are at hand: should the disk have damaged those that are here, this is the time to find out. Returns
+   * whether all were here. Outside of the file's turns, so that a removal does not wait, and come after what is kept now.
+   */
+  async #verifyHeld(manifest: Manifest): Promise<boolean> {
+    const existing = this.#files.get(manifest.id);
+    if (existing?.isComplete !== true) return false;
+    this.#fileDeps.manifests.put(manifest);
+    try {
+      await existing.verify(this.#closing.signal, () => {});
+    } catch (error) {
+      if (this.#files.get(manifest.id) === existing) throw error;
+      return false;
+    }
+    return true;
+  }
+
+  async #keep(ingested: Ingested, wasComplete: boolean): Promise<{ file: StoredFile; sha256: string; isNew: boolean }> {
     const { spool, manifest, sha256 } = ingested;
     const existing = this.#files.get(manifest.id);
     await existing?.whenChecked();
-    const wasComplete = existing?.isComplete === true;
-    this.#fileDeps.manifests.put(manifest);
-    // The bytes at hand are good ones: should the disk have damaged those that are here, this is the time to find out.
-    if (wasComplete) await existing.verify(this.#closing.signal, () => {});
     if (existing?.isComplete) {
       await existing.setHash(sha256);
       await existing.whenDurable();
@@ -329,6 +343,7 @@ export class ChunkStore {
       throw error;
     }
     spool.taken();
+    this.#fileDeps.manifests.put(manifest);
     const have = ChunkSet.full(chunkCount);
     const { reservation } = spool;
     const file = this.#enter({ id, size, have, isWhole: true, isFresh: false, notes: info, reservation });
