@@ -152,13 +152,15 @@ function verifyTicket(token: string): Promise<TicketClaims> {
   return Promise.resolve({ sub: 'peer:test', name: 'test', act: 'peer', exp: Number.MAX_SAFE_INTEGER });
 }
 
+const CHUNKS_BEFORE_DEATH = 2;
+
 /** How a bad peer misbehaves once it is asked for chunks. */
 export type Nature = 'silent' | 'mute' | 'lying' | 'dying' | 'slow';
 
 /**
  * Starts a peer that claims to hold all of `file` and then
  * - silent: never answers at all; mute: answers the open and sends nothing more;
- * - lying: sends other bytes; dying: cuts the connection in the middle of the third chunk;
+ * - lying: sends other bytes; dying: cuts the connection when it has sent two chunks and is asked for more;
  * - slow: sends one chunk each 150 ms.
  */
 export async function startBadPeer(
@@ -177,6 +179,8 @@ export async function startBadPeer(
       if (nature === 'silent') return;
       if (request.open) answerOpen(call, file.manifest, request.open.wantManifest);
       if (nature === 'mute' || !request.want) return;
+      // The receiver asks for more, so what was sent has arrived: now is the time to die.
+      if (nature === 'dying' && sentCount === CHUNKS_BEFORE_DEATH) server.forceShutdown();
       queue.push(...request.want.chunks);
       for (let i = 0; i < request.want.any; i += 1) {
         queue.push(chosen % file.manifest.chunkCount);
@@ -186,11 +190,8 @@ export async function startBadPeer(
     });
     const flush = () => {
       for (let chunk = queue.shift(); chunk !== undefined; chunk = queue.shift()) {
+        if (nature === 'dying' && sentCount === CHUNKS_BEFORE_DEATH) return;
         sentCount += 1;
-        if (nature === 'dying' && sentCount === 3) {
-          server.forceShutdown();
-          return;
-        }
         sendChunk(call, file, chunk, nature === 'lying');
         if (nature === 'slow') return;
       }
