@@ -75,7 +75,7 @@ export interface TransferServerOptions {
 }
 
 /** A receiver that wants nothing for this long while this peer leaves is told goodbye. */
-const QUIET_MS = 1_000;
+const QUIET_MS = 3_000;
 /** Of the time to leave in, what is kept for goodbyes: enough to send what was asked for. */
 const GOODBYE_MS = 2_000;
 const LEAVING = 'this peer is leaving';
