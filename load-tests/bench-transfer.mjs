@@ -63,10 +63,10 @@ async function main() {
   }
 }
 
-/** Each round leaves a copy with both peers; beside them lie the file itself, and a copy of it. */
+/** The file itself, what two peers keep of it, and a copy; and what was just removed may not be gone yet. */
 async function requireSpace() {
-  const { runs, bytes, isBig } = options.bench;
-  const wanted = Math.max(2 * runs + 2, isBig ? 4 * 4 : 0) * bytes + 2 ** 30;
+  const { bytes, isBig } = options.bench;
+  const wanted = 5 * (isBig ? 4 : 1) * bytes + 2 ** 30;
   const { bavail, bsize } = await statfs(options.parent);
   if (bavail * bsize >= wanted) return;
   const gibibytes = (size) => (size / 2 ** 30).toFixed(1);

@@ -5,13 +5,13 @@ import type { MeasuredCommand } from './measured-command.js';
 import type { Nginx } from './nginx.js';
 import { usageOf } from './process-usage.js';
 import { copyDurably, type Download, download } from './reference-copies.js';
-import { fetchFile, type Get, type Put, publish } from './shoal-transfer.js';
+import { fetchFile, type Get, type Put, publish, removeEverywhere } from './shoal-transfer.js';
 import { makeRandomFile } from './work-file.js';
 
 /*
  * One round, with a file that nobody has seen before:
  *
- *   make it -> `put` beside dd with fdatasync -> `get` beside nginx and curl
+ *   make it -> `put` beside dd with fdatasync -> `get` beside nginx and curl -> remove it everywhere
  *
  * Which of two comes first changes from round to round: the speed of a machine drifts.
  */
@@ -44,7 +44,7 @@ export function servedFolder(bench: Pick<BenchEnvironment, 'folder'>): string {
   return join(bench.folder, 'served');
 }
 
-/** Runs one round and leaves nothing behind but what the peers keep. */
+/** Runs one round and leaves nothing behind. */
 export async function runRound(
   { bench, swarm, beside }: RoundDeps,
   { number, bytes }: { readonly number: number; readonly bytes: number },
@@ -66,6 +66,7 @@ export async function runRound(
       nginx === undefined ? skip : () => download(bench, nginx, source),
     );
     const peak = ({ pid }: { readonly pid: number }) => usageOf(pid).peakBytes;
+    await removeEverywhere(bench, [sender, receiver], source);
     const peakBytes = { index: peak(swarm.index), sender: peak(sender), receiver: peak(receiver) };
     return { put, get, dd, download: curl, peakBytes };
   } finally {

@@ -1,8 +1,13 @@
 import { basename } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { type BenchEnvironment, type BenchPeer, runShoal } from './environment.js';
 import type { MeasuredCommand } from './measured-command.js';
 import { type ProcessUsage, usageOf } from './process-usage.js';
 import { settle, withCopy } from './work-file.js';
+
+/** Removals travel with heartbeats, which come every few seconds. */
+const REMOVAL_MS = 60_000;
+const LOOK_MS = 100;
 
 /** A `shoal put`. */
 export interface Put {
@@ -54,6 +59,32 @@ export async function fetchFile(
     if (stored === undefined) throw new Error('`shoal get` did not say when it had all of the file');
     return { stored, delivered: { seconds: command.seconds, cpuSeconds: sides() }, command };
   });
+}
+
+/**
+ * Removes a file from the catalogue, and waits until no peer keeps anything: the next file then finds memory and disk as
+ * this one did. Rejects when a peer takes too long.
+ */
+export async function removeEverywhere(
+  bench: BenchEnvironment,
+  peers: readonly [BenchPeer, ...BenchPeer[]],
+  source: string,
+): Promise<void> {
+  await runShoal(bench, peers[0], ['rm', basename(source), '--quiet']);
+  const deadline = performance.now() + REMOVAL_MS;
+  for (const peer of peers) {
+    while ((await storedBytes(peer, bench.signal)) > 0) {
+      if (performance.now() > deadline) throw new Error(`${peer.name} still keeps a file that was removed`);
+      await wait(LOOK_MS);
+    }
+  }
+}
+
+async function storedBytes({ url }: BenchPeer, signal: AbortSignal): Promise<number> {
+  const metrics = await (await fetch(`${url}/metrics`, { signal })).text();
+  const bytes = /^shoal_peer_store_used_bytes (\d+)$/m.exec(metrics)?.[1];
+  if (bytes === undefined) throw new Error(`${url}/metrics does not say how full the store is`);
+  return Number(bytes);
 }
 
 /** The peer begins to write to FILE when it has verified and stored all of it. */
