@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { resolve } from 'node:path';
-import { ShoalError } from '../common/errors.js';
+import { ShoalError, toShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
 import { ChunkSet } from './chunk-set.js';
 import type { Hasher } from './hasher.js';
@@ -302,7 +302,8 @@ export class ChunkStore {
     try {
       await existing.verify(this.#closing.signal, () => {});
     } catch (error) {
-      if (this.#files.get(manifest.id) === existing) throw error;
+      // It is being removed, or gone: what is at hand is kept as a new file when its turn comes.
+      if (toShoalError(error).code !== 'not_found' && this.#files.get(manifest.id) === existing) throw error;
       return false;
     }
     return true;
