@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { lstat, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,6 +66,15 @@ describe('the socket', () => {
     user.close();
     await server.close(0);
     expect(await readdir(dir)).toEqual([]);
+  });
+
+  test('is made in its folder: the one above may be read-only', async () => {
+    const folder = join(dir, 'run');
+    await mkdir(folder);
+    // Whatever is made in a folder, even for a moment, changes its time.
+    await utimes(dir, 1, 1);
+    await serve(whoAmI).listen(join(folder, 'control.sock'));
+    expect((await lstat(dir)).mtimeMs).toBe(1000);
   });
 
   test('of a process that died is replaced', async () => {

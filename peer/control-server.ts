@@ -51,7 +51,7 @@ export class ControlServer {
     await checkSocketFree(path);
     // The socket is made in a folder that nobody else can enter and moved when its mode is right, so that there is no
     // moment in which others could connect.
-    const nursery = await mkdtemp(join(dirname(path), '.'));
+    const nursery = await mkdtemp(`${dirname(path)}/.`);
     try {
       const born = join(nursery, 's');
       await this.#bind(born);
