@@ -56,6 +56,13 @@ export class BenchSwarms {
     };
   }
 
+  /** Starts an index alone, on data that is there already and stays. Resolves when it is ready. */
+  async startIndex(dataDir) {
+    const program = indexProgram({ port: await freePort(), dataDir: folderFromRoot(dataDir) });
+    const children = await this.#startAll([program]);
+    return { ...describe(children[0]), stop: () => this.#stop(children) };
+  }
+
   /** Ends whatever still runs after something failed, and resolves when all are gone, however they ended. */
   async stopAll() {
     await this.#end([...this.#children]);

@@ -27,8 +27,9 @@ const WALLS = [
   {
     inside: /^load-tests\//,
     mayImport:
-      /^(load-tests|common|proto\/gen)\/|^index-server\/(api|client)\.js$|^peer\/(.*\/)?(chunk-picker|manifest)\.js$/,
-    reason: 'load tests drive the programs from outside; of their code they take the pure modules and the index client',
+      /^(load-tests|common|proto\/gen)\/|^index-server\/(api|client|catalog|open-catalog)\.js$|^peer\/(.*\/)?(chunk-picker|manifest)\.js$/,
+    reason:
+      'load tests drive the programs from outside; of their code they take the pure modules, the index client, and the catalogue to fill one',
   },
 ];
 

@@ -1,0 +1,84 @@
+import { createPrivateKey } from 'node:crypto';
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { FileRow } from '../../index-server/catalog.js';
+import { openCatalog } from '../../index-server/open-catalog.js';
+import { OWNER_NAMES } from './planned-catalogue.js';
+import { newSigningKey, RecordSigner } from './record-signer.js';
+
+/*
+ * A store with many files in it, filled through the catalogue's own interface: the way in which records come back after
+ * a store was lost, without HTTP and without the check of a million signatures. Peers and what they hold are not in it:
+ * they come through the index's real door.
+ */
+
+const PAGE = 2000;
+
+/** A folder for an index to start on. */
+export interface FilledStore {
+  readonly folder: string;
+  /** How long it took to fill; undefined when it was there already. */
+  readonly fillSeconds: number | undefined;
+  readonly bytes: number;
+  readonly signer: RecordSigner;
+}
+
+/** What to fill and where. */
+export interface FillOptions {
+  readonly folder: string;
+  readonly files: number;
+  readonly signal: AbortSignal;
+  /** Told now and then. */
+  progress(done: number): void;
+}
+
+/** The store in `folder`, filled unless it is there. Half a store is never left behind under that name. */
+export async function filledStore(options: FillOptions): Promise<FilledStore> {
+  const { folder } = options;
+  const fillSeconds = (await isThere(folder)) ? undefined : await fill(options);
+  const pem = await readFile(join(folder, 'signing-key.pem'), 'utf8');
+  const { size } = await stat(join(folder, 'catalog.db'));
+  return { folder, fillSeconds, bytes: size, signer: new RecordSigner(createPrivateKey(pem)) };
+}
+
+async function fill({ folder, files, signal, progress }: FillOptions): Promise<number> {
+  const draft = `${folder}.draft`;
+  await rm(draft, { recursive: true, force: true });
+  await mkdir(draft, { recursive: true });
+  const pem = newSigningKey();
+  await writeFile(join(draft, 'signing-key.pem'), pem, { mode: 0o600 });
+  const signer = new RecordSigner(createPrivateKey(pem));
+  const beganMs = performance.now();
+  const catalog = await openCatalog(`embedded:${join(draft, 'catalog.db')}`);
+  try {
+    for (const name of OWNER_NAMES) {
+      await catalog.createUser({ id: name, name, passwordHash: null, locked: true, createdAt: 0 });
+    }
+    for (let first = 0; first < files; first += PAGE) {
+      signal.throwIfAborted();
+      const rows = Array.from({ length: Math.min(PAGE, files - first) }, (_, i) => rowOf(signer, first + i));
+      const taken = await catalog.restore(rows);
+      if (taken !== rows.length) throw new Error(`the catalogue took ${taken} of ${rows.length} files`);
+      progress(first + rows.length);
+    }
+  } finally {
+    await catalog.close();
+  }
+  await rename(draft, folder);
+  return (performance.now() - beganMs) / 1000;
+}
+
+function rowOf(signer: RecordSigner, number: number): FileRow {
+  const { file, record } = signer.record(number);
+  const { kind: _kind, only: _only, publishedAt, ...rest } = file;
+  return { ...rest, publishedAt: Date.parse(publishedAt), record };
+}
+
+async function isThere(folder: string): Promise<boolean> {
+  try {
+    return (await stat(folder)).isDirectory();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}
