@@ -120,7 +120,7 @@ function buildParts(config: PeerConfig, log: Logger) {
     identity,
   );
   const shared = { store, index, membership, verifier, metrics, log };
-  const { peerService, peers } = createRemotePeers();
+  const { peerService, peers, buffers } = createRemotePeers();
   const removals = new Removals({ store, ...clock });
   const announcer = new Announcer({ ...shared, removals, ...clock }, { gatherMs: GATHER_MS });
   const fetcher = createFetcher(shared, { peers, isReplicating: (id) => orders.isReplicating(id) });
@@ -135,7 +135,7 @@ function buildParts(config: PeerConfig, log: Logger) {
   const retriever = new Retriever({ ...shared, fetcher });
   const readiness = { isReady: false, reason: 'starting' };
   return {
-    ...{ metrics, hasher, store, index, verifier, identity, membership, peerService, peers },
+    ...{ metrics, hasher, store, index, verifier, identity, membership, peerService, peers, buffers },
     ...{ removals, announcer, fetcher, orders, publisher, retriever, readiness },
   };
 }

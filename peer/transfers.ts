@@ -18,6 +18,10 @@ import { loadPeerService } from './swarm/peer-service.js';
 import { RemotePeers } from './swarm/remote-peer.js';
 import { TransferServer } from './swarm/transfer-server.js';
 import type { TicketVerifier } from './tickets.js';
+import { BufferPool } from './wire/buffer-pool.js';
+import { CallDialer } from './wire/call-dialer.js';
+import { BULK_SETTING } from './wire/call-server.js';
+import type { Http2Options } from './wire/http2-connection.js';
 
 /*
  * Joins the data plane (swarm/) to the rest of the daemon: what it asks the index, whom it believes, what it counts.
@@ -26,6 +30,16 @@ import type { TicketVerifier } from './tickets.js';
 /** Window of each connection: what may be on its way to us. Less makes a fast link with a long round trip slow. */
 const WINDOW_BYTES = 16 * 1024 * 1024;
 const IDLE_CHANNELS = 64;
+/** Chunks come in messages of at most 1 MiB, each in one frame. */
+const WIRE_OPTIONS: Http2Options = {
+  windowBytes: WINDOW_BYTES,
+  maxFrameBytes: 2 * 1024 * 1024,
+  extraSettings: [BULK_SETTING],
+  keepaliveMs: 30_000,
+  keepaliveTimeoutMs: 10_000,
+};
+const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
+const POOL_BYTES = 32 * 1024 * 1024;
 const FETCHER_OPTIONS = {
   maxNeighbours: 32,
   maxWindowBytes: 8 * 1024 * 1024,
@@ -47,6 +61,7 @@ export interface TransferParts {
 export function createRemotePeers(): {
   readonly peerService: ReturnType<typeof loadPeerService>;
   readonly peers: RemotePeers;
+  readonly buffers: BufferPool;
 } {
   const peerService = loadPeerService();
   const pool = new ChannelPool({
@@ -54,7 +69,12 @@ export function createRemotePeers(): {
     windowBytes: WINDOW_BYTES,
     maxIdle: IDLE_CHANNELS,
   });
-  return { peerService, peers: new RemotePeers({ pool, service: peerService.service }) };
+  const buffers = new BufferPool({ keepBytes: POOL_BYTES });
+  const dialer = new CallDialer(
+    { buffers },
+    { ...WIRE_OPTIONS, maxIdle: IDLE_CHANNELS, maxMessageBytes: MAX_MESSAGE_BYTES },
+  );
+  return { peerService, buffers, peers: new RemotePeers({ pool, dialer, buffers, service: peerService.service }) };
 }
 
 /** The fetching side. `isReplicating` says which files are fetched for the swarm rather than for a user. */
@@ -107,13 +127,14 @@ export function createTransferServer(
   parts: TransferParts,
   others: {
     readonly peerService: ReturnType<typeof loadPeerService>;
+    readonly buffers: BufferPool;
     readonly fetcher: Fetcher;
     readonly publisher: Publisher;
     readonly orders: OrderRunner;
   },
 ): TransferServer {
   const { store, membership, verifier, metrics, log } = parts;
-  const { peerService, fetcher, publisher, orders } = others;
+  const { peerService, buffers, fetcher, publisher, orders } = others;
   return new TransferServer(
     {
       peerService,
@@ -129,10 +150,11 @@ export function createTransferServer(
       isPublic: async (file) => isPublic(file.records),
       upload: (header, data, caller, signal) => upload(publisher, { header, data, caller, signal }),
       replicate: (id, ticket, signal) => orders.replicate(id, ticket, signal),
+      buffers,
       log,
       observer: transferObserver(metrics),
     },
-    { peerName: membership.peerName, credentials: ServerCredentials.createInsecure() },
+    { peerName: membership.peerName, credentials: ServerCredentials.createInsecure(), wire: WIRE_OPTIONS },
   );
 }
 

@@ -8,7 +8,7 @@ const uint32 = fc.oneof(fc.nat({ max: 300 }), fc.integer({ min: 0, max: 0xffff_f
 const bytes = fc.uint8Array({ maxLength: 400 }).map((array) => Buffer.from(array));
 
 function encode(index: number, offset: number, data: Buffer): Buffer {
-  const frame = newChunkFrame(data.length);
+  const frame = newChunkFrame(data.length, { take: (bytes) => Buffer.alloc(bytes) });
   data.copy(frame.data);
   return finishChunkFrame(frame, index, offset);
 }

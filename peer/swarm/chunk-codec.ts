@@ -28,8 +28,8 @@ export interface ChunkFrame {
 }
 
 /** Memory for a message with so many bytes of a chunk. */
-export function newChunkFrame(dataBytes: number): ChunkFrame {
-  const buffer = Buffer.allocUnsafeSlow(HEADROOM + dataBytes);
+export function newChunkFrame(dataBytes: number, buffers: { take(bytes: number): Buffer }): ChunkFrame {
+  const buffer = buffers.take(HEADROOM + dataBytes);
   return { buffer, data: buffer.subarray(HEADROOM) };
 }
 

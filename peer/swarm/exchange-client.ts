@@ -19,7 +19,7 @@ export interface ConversationListener {
   onHave(chunks: readonly number[]): void;
   /** Part of a chunk came; told for each message, so that a rate can be measured. */
   onBytes(bytes: number): void;
-  /** A whole chunk came, not yet verified. */
+  /** A whole chunk came, not yet verified. Give the parts back to the peers when they are done with. */
   onChunk(chunk: number, parts: readonly Buffer[]): void;
   onRefused(chunks: readonly number[], any: number): void;
   onBye(): void;

@@ -1,11 +1,11 @@
-import { once } from 'node:events';
 import { ShoalError, toShoalError } from '../../common/errors.js';
 import type { ExchangeRequest__Output } from '../../proto/gen/shoal/peer/v1/ExchangeRequest.js';
 import type { Open__Output } from '../../proto/gen/shoal/peer/v1/Open.js';
 import { ChunkSet } from '../chunk-set.js';
 import type { StoredFile } from '../stored-file.js';
+import type { BufferPool } from '../wire/buffer-pool.js';
 import { finishChunkFrame, newChunkFrame } from './chunk-codec.js';
-import type { ExchangeAnswer } from './peer-service.js';
+import type { AnswerStream } from './exchange-stream.js';
 import { SendQueue, type SentCounts } from './send-queue.js';
 
 /** The largest piece of a chunk, or of a manifest, in one message. */
@@ -13,11 +13,6 @@ export const MAX_PART_BYTES = 1024 * 1024;
 
 /** Chunks verified within this time are told in one message. */
 const HAVE_DELAY_MS = 3;
-
-/** The part of a gRPC stream that an Exchange needs. */
-export interface AnswerStream extends NodeJS.EventEmitter {
-  write(answer: ExchangeAnswer): boolean;
-}
 
 /** What an Exchange reports while it serves. */
 export interface ServingObserver {
@@ -34,6 +29,7 @@ export class ExchangeSession {
   readonly #file: StoredFile;
   readonly #queue: SendQueue;
   readonly #stream: AnswerStream;
+  readonly #buffers: BufferPool;
   readonly #observer: ServingObserver;
   readonly #closing = new AbortController();
   #isPumping = false;
@@ -50,10 +46,12 @@ export class ExchangeSession {
     readonly open: Open__Output;
     readonly counts: SentCounts;
     readonly stream: AnswerStream;
+    readonly buffers: BufferPool;
     readonly observer: ServingObserver;
   }) {
     this.#file = deps.file;
     this.#stream = deps.stream;
+    this.#buffers = deps.buffers;
     this.#observer = deps.observer;
     const { chunkCount } = deps.file.manifest;
     const receiverHas =
@@ -151,19 +149,12 @@ export class ExchangeSession {
       reading = this.#readNext();
       for (const part of parts) {
         if (this.#closing.signal.aborted) return;
-        if (!this.#stream.write(part)) await this.#drained();
+        if (!this.#stream.write(part, () => this.#buffers.give(part))) {
+          await this.#stream.onceDrained(this.#closing.signal);
+        }
       }
       // A request that came while the last parts were being written found the pump at work.
       reading ??= this.#readNext();
-    }
-  }
-
-  async #drained(): Promise<void> {
-    try {
-      await once(this.#stream, 'drain', { signal: this.#closing.signal });
-    } catch (error) {
-      // The stream closed while it was full: the loop sees that and ends. Anything else is a fault of ours.
-      if (!this.#closing.signal.aborted) throw error;
     }
   }
 
@@ -181,7 +172,7 @@ export class ExchangeSession {
     const parts: Buffer[] = [];
     try {
       for (let offset = 0; offset < length; offset += MAX_PART_BYTES) {
-        const frame = newChunkFrame(Math.min(MAX_PART_BYTES, length - offset));
+        const frame = newChunkFrame(Math.min(MAX_PART_BYTES, length - offset), this.#buffers);
         await this.#file.readInto(chunk, offset, frame.data);
         parts.push(finishChunkFrame(frame, chunk, offset));
       }

@@ -10,7 +10,7 @@ export const PEER_SERVICE = 'shoal.peer.v1.PeerService';
 /** What a server writes in an Exchange: a message, or one that is serialised already. */
 export type ExchangeAnswer = ExchangeResponse | Buffer;
 
-/** What a client reads in an Exchange: a part of a chunk, or any other message. */
+/** What a client reads in an Exchange: a part of a chunk, a view of the message it came in, or any other message. */
 export type ExchangeNews = { readonly part: ChunkPart } | { readonly message: ExchangeResponse__Output };
 
 /** The service of the loaded proto, with the quick codec for chunks in Exchange. */

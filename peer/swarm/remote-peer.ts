@@ -1,11 +1,5 @@
 import { once } from 'node:events';
-import {
-  type ClientDuplexStream,
-  type ClientReadableStream,
-  Metadata,
-  type MethodDefinition,
-  type ServiceError,
-} from '@grpc/grpc-js';
+import { type ClientReadableStream, Metadata, type MethodDefinition, type ServiceError } from '@grpc/grpc-js';
 import { abortError, ShoalError } from '../../common/errors.js';
 import type { DownloadHeader__Output } from '../../proto/gen/shoal/peer/v1/DownloadHeader.js';
 import type { DownloadResponse__Output } from '../../proto/gen/shoal/peer/v1/DownloadResponse.js';
@@ -16,6 +10,8 @@ import type { UploadHeader } from '../../proto/gen/shoal/peer/v1/UploadHeader.js
 import type { UploadRequest } from '../../proto/gen/shoal/peer/v1/UploadRequest.js';
 import type { UploadResponse__Output } from '../../proto/gen/shoal/peer/v1/UploadResponse.js';
 import { fromGrpcError } from '../grpc.js';
+import type { BufferPool } from '../wire/buffer-pool.js';
+import type { CallDialer } from '../wire/call-dialer.js';
 import type { ChannelPool } from './channel-pool.js';
 import type { ExchangeNews, loadPeerService } from './peer-service.js';
 
@@ -50,45 +46,41 @@ export interface ExchangeCall {
 /** The client side of every call that one peer makes to another. */
 export class RemotePeers {
   readonly #pool: ChannelPool;
+  readonly #dialer: CallDialer;
+  readonly #buffers: BufferPool;
   readonly #service: ReturnType<typeof loadPeerService>['service'];
 
-  constructor(deps: { readonly pool: ChannelPool; readonly service: ReturnType<typeof loadPeerService>['service'] }) {
+  constructor(deps: {
+    /** For calls that are small, or that programs of any kind make. */
+    readonly pool: ChannelPool;
+    /** For the swarm's bulk data. */
+    readonly dialer: CallDialer;
+    readonly buffers: BufferPool;
+    readonly service: ReturnType<typeof loadPeerService>['service'];
+  }) {
     this.#pool = deps.pool;
+    this.#dialer = deps.dialer;
+    this.#buffers = deps.buffers;
     this.#service = deps.service;
   }
 
   /** Opens a conversation about one file. Send `open` first. */
   exchange(address: string, ticket: string, listener: ExchangeListener): ExchangeCall {
-    const { client, release } = this.#pool.use(address);
     const method = this.#service.Exchange as unknown as MethodDefinition<ExchangeRequest, ExchangeNews>;
-    const call: ClientDuplexStream<ExchangeRequest, ExchangeNews> = client.makeBidiStreamRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      bearer(ticket),
-    );
-    let isOver = false;
-    const end = (error?: ServiceError) => {
-      release(error);
-      if (isOver) return;
-      isOver = true;
-      listener.onEnd(error === undefined ? undefined : fromGrpcError(error));
-    };
-    call.on('data', (news: ExchangeNews) => {
-      if (!isOver) listener.onNews(news);
+    const call = this.#dialer.open(address, {
+      path: method.path,
+      authorization: `Bearer ${ticket}`,
+      listener: {
+        onMessage: (message) => listener.onNews(method.responseDeserialize(message)),
+        onEnd: (error) => listener.onEnd(error),
+      },
     });
-    call.on('error', end);
-    call.on('end', () => end());
-    return {
-      send: (request) => {
-        if (!isOver) call.write(request);
-      },
-      close: () => {
-        isOver = true;
-        call.cancel();
-        release();
-      },
-    };
+    return { send: (request) => call.send(method.requestSerialize(request)), close: () => call.close() };
+  }
+
+  /** To be called when the bytes of a chunk that an Exchange brought are done with: their memory is used again. */
+  giveBack(parts: readonly Buffer[]): void {
+    for (const part of parts) this.#buffers.give(part);
   }
 
   /** Asks a peer who it is, twice. */
@@ -217,6 +209,7 @@ export class RemotePeers {
 
   close(): void {
     this.#pool.close();
+    this.#dialer.close();
   }
 
   async #unary<Req, Res>(

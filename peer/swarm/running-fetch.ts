@@ -322,7 +322,10 @@ export class RunningFetch implements Fetch {
   }
 
   #gotChunk(name: string, chunk: number, parts: readonly Buffer[]): void {
-    const write = this.#keep(name, chunk, parts).finally(() => this.#writes.delete(write));
+    const write = this.#keep(name, chunk, parts).finally(() => {
+      this.#writes.delete(write);
+      this.#deps.peers.giveBack(parts);
+    });
     this.#writes.add(write);
   }
 

@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type Client, credentials, Metadata, makeClientConstructor, type ServiceError, status } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
-import { ShoalError } from '../../common/errors.js';
 import { fromGrpcError, grpcPackage, loadProto, PEER_PROTO } from '../grpc.js';
 import { type SwarmPeer, startSwarmPeer, TICKET } from '../testing/swarm-peers.js';
 import { Deferred } from './deferred.js';
@@ -269,16 +268,6 @@ describe('the server', () => {
       expect(ended).toMatchObject({ code: status.INVALID_ARGUMENT, details: expect.stringContaining('not a message') });
     },
   );
-
-  it('says clearly when its port is taken', async () => {
-    const { peer: a } = await peer();
-    const port = Number(a.holder.address.split(':')[1]);
-    const second = await startSwarmPeer('b');
-    open.push(() => second.close());
-    const clash = second.server.listen('127.0.0.1', port);
-    await expect(clash).rejects.toThrow(ShoalError);
-    await expect(clash).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining(String(port)) });
-  });
 
   it('serves a receiver to the end when it leaves', async () => {
     const { peer: a } = await peer();

@@ -24,7 +24,11 @@ import type { UploadRequest__Output } from '../../proto/gen/shoal/peer/v1/Upload
 import type { UploadResponse } from '../../proto/gen/shoal/peer/v1/UploadResponse.js';
 import { toGrpcError } from '../grpc.js';
 import type { StoredFile } from '../stored-file.js';
+import type { BufferPool } from '../wire/buffer-pool.js';
+import { CallServer, type IncomingCall, refuseUnknownMethod } from '../wire/call-server.js';
+import type { Http2Options } from '../wire/http2-connection.js';
 import { ExchangeSession, MAX_PART_BYTES } from './exchange-server.js';
+import { type ExchangeStream, overGrpc, overWire } from './exchange-stream.js';
 import type { Fetch } from './fetch.js';
 import { refuseMalformed, tolerant } from './malformed.js';
 import { type ExchangeAnswer, type loadPeerService, PEER_SERVICE } from './peer-service.js';
@@ -55,6 +59,7 @@ export interface TransferServerDeps {
   ) => Promise<{ readonly id: string; readonly size: number; readonly sha256: string }>;
   /** Fetches a file with the caller's ticket and keeps it. */
   readonly replicate: (id: string, ticket: string, signal: AbortSignal) => Promise<{ readonly receivedBytes: number }>;
+  readonly buffers: BufferPool;
   readonly log: Logger;
   readonly observer: TransferObserver;
 }
@@ -72,6 +77,8 @@ export interface TransferObserver {
 export interface TransferServerOptions {
   readonly peerName: string;
   readonly credentials: ServerCredentials;
+  /** Of connections with peers. */
+  readonly wire: Http2Options;
 }
 
 /** A receiver that wants nothing for this long while this peer leaves is told goodbye. */
@@ -82,11 +89,15 @@ const LEAVING = 'this peer is leaving';
 
 type Method = Parameters<TransferObserver['call']>[0];
 
-/** The gRPC server that other peers, and any gRPC client, call. */
+/**
+ * The gRPC server that other peers, and any gRPC client, call. One port: a peer that fetches is served by wire/, which is
+ * made for bulk bytes; every other call by grpc-js.
+ */
 export class TransferServer {
   readonly #deps: TransferServerDeps;
   readonly #options: TransferServerOptions;
   readonly #server: Server;
+  readonly #port: CallServer;
   readonly #health = new HealthImplementation({ '': 'SERVING', [PEER_SERVICE]: 'SERVING' });
   readonly #sessions = new Map<ExchangeSession, () => void>();
   /** Kept while a file has receivers, so that they are sent different chunks. */
@@ -103,7 +114,8 @@ export class TransferServer {
       interceptors: [refuseMalformed],
     });
     this.#server.addService(tolerant(deps.peerService.service), {
-      Exchange: (call: ServerDuplexStream<ExchangeRequest__Output, ExchangeAnswer>) => void this.#exchange(call),
+      Exchange: (call: ServerDuplexStream<ExchangeRequest__Output, ExchangeAnswer>) =>
+        void this.#exchange(overGrpc(call)),
       Download: (call: ServerWritableStream<DownloadRequest__Output, DownloadResponse>) => void this.#download(call),
       Upload: (call: ServerReadableStream<UploadRequest__Output, UploadResponse>, callback: sendUnaryData<object>) =>
         void this.#answer('Upload', callback, call, (signal) => this.#upload(call, signal)),
@@ -118,6 +130,15 @@ export class TransferServer {
     });
     this.#health.addToServer(this.#server);
     createReflection().addToServer(this.#server);
+    const injector = this.#server.createConnectionInjector(options.credentials);
+    this.#port = new CallServer(
+      {
+        onCall: (call) => this.#takeCall(call),
+        otherwise: (socket) => injector.injectConnection(socket),
+        log: deps.log,
+      },
+      options.wire,
+    );
   }
 
   /** Streams on which this peer sends chunks to others. */
@@ -126,17 +147,8 @@ export class TransferServer {
   }
 
   /** Listens at host:port and returns the port (a free one for port 0). */
-  async listen(host: string, port: number): Promise<number> {
-    const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-    return await new Promise((resolve, reject) => {
-      this.#server.bindAsync(address, this.#options.credentials, (error, boundPort) => {
-        if (error === null) resolve(boundPort);
-        else
-          reject(
-            new ShoalError('unavailable', `cannot listen for gRPC on ${address}: ${error.message}`, { cause: error }),
-          );
-      });
-    });
+  listen(host: string, port: number): Promise<number> {
+    return this.#port.listen(host, port);
   }
 
   /**
@@ -148,7 +160,10 @@ export class TransferServer {
     this.#leaving.abort(new ShoalError('unavailable', LEAVING));
     this.#health.setStatus('', 'NOT_SERVING');
     this.#health.setStatus(PEER_SERVICE, 'NOT_SERVING');
-    const cut = setTimeout(() => this.#server.forceShutdown(), graceMs);
+    const cut = setTimeout(() => {
+      this.#server.forceShutdown();
+      this.#port.cut();
+    }, graceMs);
     let last: NodeJS.Timeout | undefined;
     const lastCall = new Promise<void>((resolve) => {
       last = setTimeout(resolve, Math.max(0, graceMs - GOODBYE_MS));
@@ -162,13 +177,22 @@ export class TransferServer {
       // Its error says that calls were cut, which is what the limit is for.
       this.#server.tryShutdown(() => resolve());
     });
+    const hungUp = this.#port.leave();
     await Promise.allSettled(goodbyes);
-    await shutdown;
+    await Promise.all([shutdown, hungUp]);
     clearTimeout(last);
     clearTimeout(cut);
   }
 
-  async #exchange(call: ServerDuplexStream<ExchangeRequest__Output, ExchangeAnswer>): Promise<void> {
+  #takeCall(call: IncomingCall): void {
+    const { Exchange } = this.#deps.peerService.service;
+    // Its serialiser takes what is serialised already too; the generated type does not know that.
+    const responseSerialize = Exchange.responseSerialize as (answer: ExchangeAnswer) => Buffer;
+    if (call.path === Exchange.path) void this.#exchange(overWire(call, { ...Exchange, responseSerialize }));
+    else refuseUnknownMethod(call);
+  }
+
+  async #exchange(stream: ExchangeStream): Promise<void> {
     let session: ExchangeSession | undefined;
     let fileId: string | undefined;
     const finish = (error?: unknown) => {
@@ -179,7 +203,8 @@ export class TransferServer {
         session = undefined;
         if (fileId !== undefined) this.#releaseCounts(fileId);
       }
-      this.#end(call, 'Exchange', error);
+      this.#note('Exchange', error);
+      stream.end(error);
     };
     let isEnded = false;
     const finishOnce = (error?: unknown) => {
@@ -187,25 +212,22 @@ export class TransferServer {
       isEnded = true;
       finish(error);
     };
-    call.on('cancelled', () => finishOnce(new ShoalError('cancelled', 'cancelled by the caller')));
-    call.on('error', (error) => finishOnce(error));
+    stream.onCancelled((error) => finishOnce(error ?? new ShoalError('cancelled', 'cancelled by the caller')));
     try {
       // Requests are handled one after the other, so that what follows `open` waits until it is answered.
-      // Without the option a failure would destroy the call before its status is sent.
-      const requests = call.iterator({ destroyOnReturn: false }) as AsyncIterable<ExchangeRequest__Output>;
-      for await (const request of requests) {
+      for await (const request of stream.requests) {
         if (isEnded) return;
         if (session !== undefined) {
           session.handle(request);
           continue;
         }
         if (!request.open) throw new ShoalError('invalid', 'the first request of an exchange must be open');
-        const { file, isPublic } = await this.#authorizedFile(call.metadata, request.open.fileId);
+        const { file, isPublic } = await this.#authorizedFile(stream.authorization, request.open.fileId);
         if (isEnded) return;
         // It came before the doors closed, and nobody would say goodbye to it.
         this.#leaving.signal.throwIfAborted();
         fileId = request.open.fileId;
-        session = this.#newSession(file, request.open, call);
+        session = this.#newSession(file, request.open, stream);
         this.#sessions.set(session, () => finishOnce());
         this.#deps.observer.serving('exchange', 1);
         session.start(request.open, isPublic ? file.records : []);
@@ -217,17 +239,14 @@ export class TransferServer {
     }
   }
 
-  #newSession(
-    file: StoredFile,
-    open: Open__Output,
-    call: ServerDuplexStream<ExchangeRequest__Output, ExchangeAnswer>,
-  ): ExchangeSession {
-    const { observer } = this.#deps;
+  #newSession(file: StoredFile, open: Open__Output, stream: ExchangeStream): ExchangeSession {
+    const { observer, buffers } = this.#deps;
     return new ExchangeSession({
       file,
       open,
       counts: this.#useCounts(file),
-      stream: call,
+      stream: stream.answers,
+      buffers,
       observer: {
         sentChunk: (bytes) => observer.sentBytes('exchange', bytes),
         refusedChunk: () => observer.refusedChunk(),
@@ -258,7 +277,7 @@ export class TransferServer {
     let failure: unknown;
     try {
       const { fileId, offset, length: wanted } = call.request;
-      const { file, token } = await this.#authorizedFile(call.metadata, fileId);
+      const { file, token } = await this.#authorizedFile(authorizationOf(call.metadata), fileId);
       const { size } = file.manifest;
       if (offset > size) throw new ShoalError('invalid', `offset ${offset} is beyond the file's ${size} bytes`);
       const length = wanted === 0 ? size - offset : Math.min(wanted, size - offset);
@@ -283,7 +302,7 @@ export class TransferServer {
     call: ServerReadableStream<UploadRequest__Output, UploadResponse>,
     signal: AbortSignal,
   ): Promise<UploadResponse> {
-    const { claims, token } = await this.#authorize(call.metadata);
+    const { claims, token } = await this.#authorize(authorizationOf(call.metadata));
     if (claims.act === 'read') {
       throw new ShoalError('denied', 'this ticket is for reading, not for publishing', {
         hint: 'get a publish ticket with POST /api/v1/tickets',
@@ -318,7 +337,7 @@ export class TransferServer {
 
   async #replicate(call: ServerUnaryCall<ReplicateRequest__Output, object>, signal: AbortSignal): Promise<object> {
     const { fileId } = call.request;
-    const { claims, token } = await this.#authorize(call.metadata);
+    const { claims, token } = await this.#authorize(authorizationOf(call.metadata));
     checkFileId(fileId);
     if (claims.act === 'publish' || (claims.file !== undefined && claims.file !== fileId)) {
       throw new ShoalError('denied', `this ticket is not for file ${fileId}`);
@@ -327,8 +346,7 @@ export class TransferServer {
     return { bytesReceived: receivedBytes };
   }
 
-  async #authorize(metadata: Metadata): Promise<{ readonly claims: TicketClaims; readonly token: string }> {
-    const header = metadata.get('authorization')[0]?.toString() ?? '';
+  async #authorize(header = ''): Promise<{ readonly claims: TicketClaims; readonly token: string }> {
     const token = /^Bearer (.+)$/i.exec(header)?.[1];
     if (token === undefined) {
       throw new ShoalError('unauthenticated', 'no ticket in the authorization metadata', {
@@ -340,10 +358,10 @@ export class TransferServer {
 
   /** The file, if the caller may read it. Whoever may not learns nothing about whether it is here. */
   async #authorizedFile(
-    metadata: Metadata,
+    authorization: string | undefined,
     id: string,
   ): Promise<{ readonly file: StoredFile; readonly isPublic: boolean; readonly token: string }> {
-    const { claims, token } = await this.#authorize(metadata);
+    const { claims, token } = await this.#authorize(authorization);
     checkFileId(id);
     const file = this.#deps.file(id);
     const isPublic = file !== undefined && (await this.#deps.isPublic(file));
@@ -374,13 +392,14 @@ export class TransferServer {
 
   /** Ends a stream, with the failure if there was one. */
   #end(call: { end(): void; emit(event: 'error', error: object): unknown }, method: Method, failure: unknown): void {
-    if (failure === undefined) {
-      this.#deps.observer.call(method, 'ok');
-      call.end();
-      return;
-    }
-    this.#report(method, failure);
-    call.emit('error', toGrpcError(failure));
+    this.#note(method, failure);
+    if (failure === undefined) call.end();
+    else call.emit('error', toGrpcError(failure));
+  }
+
+  #note(method: Method, failure: unknown): void {
+    if (failure === undefined) this.#deps.observer.call(method, 'ok');
+    else this.#report(method, failure);
   }
 
   #report(method: Method, failure: unknown): void {
@@ -388,6 +407,10 @@ export class TransferServer {
     this.#deps.observer.call(method, error.code);
     if (error.code === 'internal') this.#deps.log.error({ error, method }, 'a call of another peer failed');
   }
+}
+
+function authorizationOf(metadata: Metadata): string | undefined {
+  return metadata.get('authorization')[0]?.toString();
 }
 
 function checkFileId(id: string): void {

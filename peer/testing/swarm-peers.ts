@@ -16,6 +16,9 @@ import { Fetcher, type FetcherDeps, type FetcherOptions } from '../swarm/fetch.j
 import { type ExchangeAnswer, loadPeerService } from '../swarm/peer-service.js';
 import { RemotePeers } from '../swarm/remote-peer.js';
 import { TransferServer, type TransferServerDeps } from '../swarm/transfer-server.js';
+import { BufferPool } from '../wire/buffer-pool.js';
+import { CallDialer } from '../wire/call-dialer.js';
+import { BULK_SETTING } from '../wire/call-server.js';
 
 /*
  * Peers reduced to the swarm: real stores, real gRPC on loopback, and no index. Beside the good ones there are silent,
@@ -24,6 +27,13 @@ import { TransferServer, type TransferServerDeps } from '../swarm/transfer-serve
 
 const log = createLogger({ name: 'test', level: 'silent' });
 const peerService = loadPeerService();
+const WIRE = {
+  windowBytes: 1 << 24,
+  maxFrameBytes: 1 << 21,
+  extraSettings: [BULK_SETTING],
+  keepaliveMs: 30_000,
+  keepaliveTimeoutMs: 10_000,
+};
 
 /** A ticket that every swarm peer of the tests accepts for everything. */
 export const TICKET = 'good-ticket';
@@ -72,7 +82,9 @@ export async function startSwarmPeer(
 ): Promise<SwarmPeer> {
   const { store, dir, close: closeStore } = await openTempStore(options.quotaBytes);
   const pool = new ChannelPool({ credentials: credentials.createInsecure(), windowBytes: 1 << 24, maxIdle: 64 });
-  const remote = new RemotePeers({ pool, service: peerService.service });
+  const buffers = new BufferPool({ keepBytes: 1 << 24 });
+  const dialer = new CallDialer({ buffers }, { ...WIRE, maxIdle: 64, maxMessageBytes: 1 << 24 });
+  const remote = new RemotePeers({ pool, dialer, buffers, service: peerService.service });
   const sent = { bytes: 0 };
   const reports: string[] = [];
   const membership = {
@@ -108,6 +120,7 @@ export async function startSwarmPeer(
       isPublic: () => Promise.resolve(true),
       upload: () => Promise.reject(new ShoalError('internal', 'this peer takes no uploads')),
       replicate: () => Promise.reject(new ShoalError('internal', 'this peer does not replicate')),
+      buffers,
       log,
       observer: {
         sentBytes: (_kind, bytes) => {
@@ -119,7 +132,7 @@ export async function startSwarmPeer(
       },
       ...options.deps,
     },
-    { peerName: name, credentials: ServerCredentials.createInsecure() },
+    { peerName: name, credentials: ServerCredentials.createInsecure(), wire: WIRE },
   );
   const port = await server.listen('127.0.0.1', 0);
   membership.address = `127.0.0.1:${port}`;
@@ -236,7 +249,7 @@ function sendChunk(
   chunk: number,
   isLie: boolean,
 ): void {
-  const frame = newChunkFrame(file.manifest.chunkLength(chunk));
+  const frame = newChunkFrame(file.manifest.chunkLength(chunk), { take: (bytes) => Buffer.alloc(bytes) });
   file.readSync(chunk, 0, frame.data, 0, frame.data.length);
   if (isLie) frame.data.writeUInt8(frame.data.readUInt8(0) ^ 1, 0);
   call.write(finishChunkFrame(frame, chunk, 0));

@@ -1,0 +1,55 @@
+/** Sizes are rounded up to a multiple of this, so that chunks of one file share buffers. */
+const STEP_BYTES = 16 * 1024;
+/** Smaller ones come from Node's own pool. */
+const LEAST_BYTES = 32 * 1024;
+
+/**
+ * Large buffers, used again and again: a gigabyte in chunks would otherwise be thousands of allocations outside the heap,
+ * whose collection costs more than moving the bytes.
+ */
+export class BufferPool {
+  readonly #keepBytes: number;
+  readonly #free = new Map<number, ArrayBuffer[]>();
+  readonly #lent = new WeakSet<ArrayBuffer>();
+  #freeBytes = 0;
+
+  /** `keepBytes` is how much may lie unused. */
+  constructor(options: { readonly keepBytes: number }) {
+    this.#keepBytes = options.keepBytes;
+  }
+
+  /** A buffer with so many bytes of anything. One that is never given back is collected like any other. */
+  take(bytes: number): Buffer {
+    if (bytes < LEAST_BYTES) return Buffer.allocUnsafe(bytes);
+    const size = Math.ceil(bytes / STEP_BYTES) * STEP_BYTES;
+    const memory = this.#reuse(size) ?? newMemory(size);
+    this.#lent.add(memory);
+    return Buffer.from(memory, 0, bytes);
+  }
+
+  /**
+   * Takes a buffer back, or any part of it: nobody may use it from now on. What is not from here, or was given back
+   * before, is left alone.
+   */
+  give(buffer: Buffer): void {
+    const memory = buffer.buffer;
+    if (!(memory instanceof ArrayBuffer) || !this.#lent.delete(memory)) return;
+    const size = memory.byteLength;
+    if (this.#freeBytes + size > this.#keepBytes) return;
+    this.#freeBytes += size;
+    const free = this.#free.get(size) ?? [];
+    free.push(memory);
+    this.#free.set(size, free);
+  }
+
+  #reuse(size: number): ArrayBuffer | undefined {
+    const memory = this.#free.get(size)?.pop();
+    if (memory !== undefined) this.#freeBytes -= size;
+    return memory;
+  }
+}
+
+/** Not zeroed, unlike `new ArrayBuffer`. */
+function newMemory(size: number): ArrayBuffer {
+  return Buffer.allocUnsafeSlow(size).buffer as ArrayBuffer;
+}

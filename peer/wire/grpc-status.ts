@@ -1,0 +1,74 @@
+import { Metadata } from '@grpc/grpc-js';
+import { ShoalError } from '../../common/errors.js';
+import { fromGrpcError, toGrpcError } from '../grpc.js';
+import { Http2Code } from './frames.js';
+import { type Headers, headerValue } from './hpack.js';
+import type { StreamEnd } from './http2-stream.js';
+
+/*
+ * How a gRPC call ended, on the wire: trailers (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md,
+ * "Responses"), or an HTTP/2 error ("HTTP2 Transport Mapping").
+ */
+
+const OK = '0';
+
+/** What the last headers of an answer say: undefined for success. */
+export function errorOfHeaders(headers: Headers): ShoalError | undefined {
+  const code = headerValue(headers, 'grpc-status');
+  if (code === OK) return undefined;
+  if (code === undefined || !/^\d{1,2}$/.test(code)) {
+    const status = headerValue(headers, ':status');
+    // Proxies and servers of other kinds answer like this.
+    return new ShoalError(
+      status === undefined ? 'internal' : 'unavailable',
+      `the answer of HTTP ${status} is not gRPC`,
+    );
+  }
+  const details = decodeMessage(headerValue(headers, 'grpc-message') ?? '');
+  const grouped = Object.fromEntries(headers.filter(([name]) => !name.startsWith(':')));
+  const metadata = Metadata.fromHttp2Headers(grouped);
+  return fromGrpcError(Object.assign(new Error(details), { code: Number(code), details, metadata }));
+}
+
+/** Why a call ended without a status. */
+export function errorOfEnd({ resetCode, cause }: StreamEnd, address: string): ShoalError {
+  const options = cause === undefined ? undefined : { cause };
+  if (resetCode === undefined) {
+    return new ShoalError('unavailable', `${address}: ${cause?.message ?? 'the connection was lost'}`, options);
+  }
+  if (resetCode === Http2Code.refusedStream) return new ShoalError('unavailable', `${address} takes no more calls`);
+  if (resetCode === Http2Code.cancel) return new ShoalError('cancelled', `${address} cancelled the call`);
+  if (resetCode === Http2Code.enhanceYourCalm) return new ShoalError('throttled', `${address} is asked too much`);
+  return new ShoalError('internal', `${address} reset the call with HTTP/2 error ${resetCode}`);
+}
+
+/** The headers with which an answer begins. */
+export const ANSWER_HEADERS: Headers = [
+  [':status', '200'],
+  ['content-type', 'application/grpc'],
+];
+
+/** The trailers that tell how a call ended; `failure` is undefined for success. */
+export function trailersOf(failure: unknown): Headers {
+  if (failure === undefined) return [['grpc-status', OK]];
+  const { code, details, metadata } = toGrpcError(failure);
+  const extra = Object.entries(metadata.toHttp2Headers()).flatMap(([name, values]) =>
+    [values ?? []].flat().map((value) => [name, String(value)] as const),
+  );
+  return [['grpc-status', String(code)], ['grpc-message', encodeMessage(details)], ...extra];
+}
+
+/** Percent-encodes what the rule for Status-Message says, and some more. */
+function encodeMessage(message: string): string {
+  // Through bytes, since half a surrogate pair cannot be encoded.
+  return encodeURI(Buffer.from(message).toString());
+}
+
+function decodeMessage(message: string): string {
+  try {
+    return decodeURIComponent(message);
+  } catch {
+    // Whoever wrote it did not encode it: it is for people, so it is shown as it is.
+    return message;
+  }
+}
