@@ -14,6 +14,7 @@ import { type FileInfo, replaceInfo, writeTemporaryInfo } from './store/info-fil
 import { type Ingested, Ingester, type IngestOptions, type IngestSource } from './store/ingest.js';
 import { KeyedLanes, Lane } from './store/lane.js';
 import { ManifestCache } from './store/manifest-cache.js';
+import { ReadPace } from './store/read-pace.js';
 import { diskFreeBytes, Space } from './store/space.js';
 import { lockStore, type StoreLock } from './store/store-lock.js';
 import { StorePaths } from './store/store-paths.js';
@@ -89,6 +90,7 @@ export class ChunkStore {
       paths: this.#paths,
       syncer: this.#syncer,
       fds: new FdCache({ log }, { capacity: OPEN_FILES }),
+      pace: new ReadPace(),
       manifests: new ManifestCache({ capacityBytes: MANIFEST_BYTES }),
       boot: readBootId(),
       closing: this.#closing.signal,

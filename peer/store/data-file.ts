@@ -4,10 +4,16 @@ import { ChunkSet } from '../chunk-set.js';
 import { chunkBytesFor, chunkCountFor } from '../manifest.js';
 import type { FdCache } from './fd-cache.js';
 import { isZero, readFully, readFullySync, systemCode, writeFully } from './file-io.js';
+import type { ReadPace } from './read-pace.js';
 import { type Syncer, Writeback } from './syncer.js';
+import { WriteCombiner } from './write-combiner.js';
 
 const fstat = promisify(fs.fstat);
 const fchmod = promisify(fs.fchmod);
+
+/** Two, so that one is ready when the other ends. */
+const WRITES_AT_ONCE = 2;
+const MAX_WRITE_BYTES = 4 * 1024 * 1024;
 
 const CANNOT_SHARE: ReadonlySet<string> = new Set(['ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOSYS', 'ENOTTY']);
 
@@ -20,14 +26,16 @@ export class DataFile {
   readonly #path: string;
   readonly #chunkBytes: number;
   readonly #syncer: Syncer;
+  readonly #pace: ReadPace;
   readonly #size: number;
   #writeback: Writeback | undefined;
+  #combiner: WriteCombiner | undefined;
   /** Chunks that may be something else than a hole; undefined when that is not known. */
   #touched: ChunkSet | undefined;
 
   /** `isFresh` tells that the file was just made and is one hole. */
   constructor(
-    deps: { readonly fds: FdCache; readonly syncer: Syncer },
+    deps: { readonly fds: FdCache; readonly syncer: Syncer; readonly pace: ReadPace },
     file: { readonly path: string; readonly size: number; readonly isFresh: boolean },
   ) {
     this.#fds = deps.fds;
@@ -35,6 +43,7 @@ export class DataFile {
     this.#chunkBytes = chunkBytesFor(file.size);
     this.#touched = file.isFresh ? new ChunkSet(chunkCountFor(file.size)) : undefined;
     this.#syncer = deps.syncer;
+    this.#pace = deps.pace;
     this.#size = file.size;
   }
 
@@ -49,8 +58,13 @@ export class DataFile {
   }
 
   /** Reads `target` full; resolves to the bytes read, fewer only when the file ends. */
-  read(target: Buffer, position: number): Promise<number> {
-    return this.withFd((fd) => readFully(fd, target, position));
+  async read(target: Buffer, position: number): Promise<number> {
+    const beganMs = performance.now();
+    if (!this.#pace.isQuick(beganMs)) return await this.withFd((fd) => readFully(fd, target, position));
+    const bytesRead = this.readSync(target, position);
+    const nowMs = performance.now();
+    this.#pace.took(nowMs - beganMs, nowMs);
+    return bytesRead;
   }
 
   /** {@link read} on the calling thread. */
@@ -67,7 +81,7 @@ export class DataFile {
   async write(index: number, pieces: readonly Buffer[]): Promise<void> {
     if (this.#touched?.has(index) === false && pieces.every(isZero)) return;
     this.#touched?.add(index);
-    await this.withFd((fd) => writeFully(fd, pieces, index * this.#chunkBytes));
+    await this.#combined.write(pieces, index * this.#chunkBytes);
     this.#writer.wrote(pieces.reduce((sum, piece) => sum + piece.length, 0));
   }
 
@@ -106,6 +120,14 @@ export class DataFile {
     // copyFile gives the target the mode of the source as well.
     await fchmod(target, mode & 0o7777);
     return true;
+  }
+
+  get #combined(): WriteCombiner {
+    this.#combiner ??= new WriteCombiner(
+      { write: (pieces, position) => this.withFd((fd) => writeFully(fd, pieces, position)) },
+      { atOnce: WRITES_AT_ONCE, maxBytes: MAX_WRITE_BYTES },
+    );
+    return this.#combiner;
   }
 
   /** Made when it is needed: most files of a store are only read. */

@@ -12,6 +12,7 @@ import { isMissing, removeIfThere, storageError, systemCode } from './file-io.js
 import { FileLedger, type FileNotes, type LedgerDeps } from './file-ledger.js';
 import { readInfoSync } from './info-file.js';
 import type { ManifestCache } from './manifest-cache.js';
+import type { ReadPace } from './read-pace.js';
 import type { Reservation } from './space.js';
 
 const PIECE_BYTES = 1024 * 1024;
@@ -22,6 +23,7 @@ export interface HeldFileDeps extends LedgerDeps {
   readonly log: Logger;
   readonly hasher: Hasher;
   readonly manifests: ManifestCache;
+  readonly pace: ReadPace;
   /** Fires when the store closes. */
   readonly closing: AbortSignal;
   readonly onEvent: (kind: 'completed' | 'damaged', id: string) => void;
