@@ -8,8 +8,10 @@ import { finishChunkFrame, newChunkFrame } from './chunk-codec.js';
 import type { AnswerStream } from './exchange-stream.js';
 import { SendQueue, type SentCounts } from './send-queue.js';
 
-/** The largest piece of a chunk, or of a manifest, in one message. */
+/** The largest piece of a manifest, or of a download, in one message. */
 export const MAX_PART_BYTES = 1024 * 1024;
+/** The largest piece of a chunk: two of them for each receiver are in memory at any time. */
+const CHUNK_PART_BYTES = 256 * 1024;
 
 /** Chunks verified within this time are told in one message. */
 const HAVE_DELAY_MS = 3;
@@ -22,7 +24,7 @@ export interface ServingObserver {
 
 /**
  * The serving side of one Exchange. Flow: `start` answers the open with what is here; each request changes the queue
- * and wakes the pump; the pump sends one chunk at a time, reading the next while the transport takes the last, and
+ * and wakes the pump; the pump sends one part of a chunk at a time, reading the next while the transport takes the last, and
  * stops when nothing is asked. Chunks verified meanwhile are told as they come.
  */
 export class ExchangeSession {
@@ -33,6 +35,8 @@ export class ExchangeSession {
   readonly #observer: ServingObserver;
   readonly #closing = new AbortController();
   #isPumping = false;
+  /** The chunk of which some parts are still to be read. */
+  #sending: { readonly chunk: number; readonly offset: number } | undefined;
   #verified: number[] = [];
   #haveTimer: NodeJS.Timeout | undefined;
   readonly #unsubscribe: () => void;
@@ -144,45 +148,55 @@ export class ExchangeSession {
   async #pump(): Promise<void> {
     let reading = this.#readNext();
     while (reading !== undefined && !this.#closing.signal.aborted) {
-      const parts = await reading;
-      // The next chunk is chosen and read while this one is on its way into the transport.
+      const part = await reading;
+      // The next part is chosen and read while this one is on its way into the transport.
       reading = this.#readNext();
-      for (const part of parts) {
-        if (this.#closing.signal.aborted) return;
-        if (!this.#stream.write(part, () => this.#buffers.give(part))) {
-          await this.#stream.onceDrained(this.#closing.signal);
-        }
-      }
-      // A request that came while the last parts were being written found the pump at work.
+      if (part !== undefined) await this.#send(part);
+      // A request that came while the last part was being written found the pump at work.
       reading ??= this.#readNext();
     }
+    void reading?.then((part) => part === undefined || this.#buffers.give(part));
   }
 
-  #readNext(): Promise<Buffer[]> | undefined {
+  async #send(part: Buffer): Promise<void> {
+    const hasRoom = this.#stream.write(part, () => this.#buffers.give(part));
+    if (!hasRoom) await this.#stream.onceDrained(this.#closing.signal);
+  }
+
+  /** The next part of the chunk that is being sent, or of the next one; undefined when nothing is to be sent. */
+  #readNext(): Promise<Buffer | undefined> | undefined {
+    this.#sending ??= this.#chooseChunk();
+    if (this.#sending === undefined) return undefined;
+    const { chunk, offset } = this.#sending;
+    const length = this.#file.manifest.chunkLength(chunk);
+    const end = Math.min(offset + CHUNK_PART_BYTES, length);
+    this.#sending = end < length ? { chunk, offset: end } : undefined;
+    return this.#readPart(chunk, offset, end);
+  }
+
+  #chooseChunk(): { readonly chunk: number; readonly offset: number } | undefined {
     const chunk = this.#queue.next();
-    if (chunk !== undefined) return this.#readParts(chunk);
+    if (chunk !== undefined) return { chunk, offset: 0 };
     const unservable = this.#queue.takeUnservable();
     if (unservable > 0) this.#refuse([], unservable, 'REFUSAL_REASON_MISSING');
     return undefined;
   }
 
-  /** A chunk as messages ready to be sent; none when it could not be read, which the receiver is told. */
-  async #readParts(chunk: number): Promise<Buffer[]> {
-    const length = this.#file.manifest.chunkLength(chunk);
-    const parts: Buffer[] = [];
+  /** A message ready to be sent; undefined when the chunk could not be read, which the receiver is told. */
+  async #readPart(chunk: number, offset: number, end: number): Promise<Buffer | undefined> {
+    const frame = newChunkFrame(end - offset, this.#buffers);
     try {
-      for (let offset = 0; offset < length; offset += MAX_PART_BYTES) {
-        const frame = newChunkFrame(Math.min(MAX_PART_BYTES, length - offset), this.#buffers);
-        await this.#file.readInto(chunk, offset, frame.data);
-        parts.push(finishChunkFrame(frame, chunk, offset));
-      }
+      await this.#file.readInto(chunk, offset, frame.data);
     } catch (error) {
+      this.#buffers.give(frame.buffer);
+      // What was sent of it is thrown away by the receiver, who is told or sees another chunk begin.
+      if (this.#sending?.chunk === chunk) this.#sending = undefined;
       const { code } = toShoalError(error);
       this.#refuse([chunk], 0, code === 'not_found' ? 'REFUSAL_REASON_MISSING' : 'REFUSAL_REASON_DAMAGED');
-      return [];
+      return undefined;
     }
-    this.#observer.sentChunk(length);
-    return parts;
+    if (end === this.#file.manifest.chunkLength(chunk)) this.#observer.sentChunk(end);
+    return finishChunkFrame(frame, chunk, offset);
   }
 
   #refuse(chunks: number[], any: number, reason: 'REFUSAL_REASON_MISSING' | 'REFUSAL_REASON_DAMAGED'): void {

@@ -70,9 +70,15 @@ class ChunkReader {
         } catch (thrown) {
           const error = toShoalError(thrown);
           // Somebody else may have found the damage first: then the chunk is not held any more.
-          if ((error.code !== 'corrupt' && error.code !== 'not_found') || have.has(index)) throw error;
+          if (error.code !== 'corrupt' && error.code !== 'not_found') throw error;
           damage = error;
         }
+      }
+      if (have.has(index)) {
+        // A fetch that was under way has brought it again while the damage was being noted.
+        if (refetches === REFETCHES) throw damage ?? this.#missing(index);
+        refetches += 1;
+        continue;
       }
       if (this.#fetch === undefined) {
         if (this.#refetch === undefined || refetches === REFETCHES) throw damage ?? this.#missing(index);
