@@ -1,4 +1,4 @@
-import { type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, pino } from 'pino';
 
 export type { Logger } from 'pino';
 
@@ -8,9 +8,12 @@ export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] 
 /** Fields whose value must never be written, wherever they stand in what is logged. */
 const SECRETS = ['authorization', 'password', 'currentPassword', 'newPassword', 'token', 'ticket', 'session', 'secret'];
 
-/** A logger that writes JSON lines to standard output and leaves credentials out. */
-export function createLogger(options: { readonly name: string; readonly level: (typeof LOG_LEVELS)[number] }): Logger {
-  return pino({
+/** A logger that writes JSON lines, to standard output unless told, and leaves credentials out. */
+export function createLogger(
+  options: { readonly name: string; readonly level: (typeof LOG_LEVELS)[number] },
+  destination: DestinationStream = pino.destination(1),
+): Logger {
+  const settings = {
     name: options.name,
     level: options.level,
     redact: {
@@ -18,5 +21,6 @@ export function createLogger(options: { readonly name: string; readonly level: (
       censor: '[redacted]',
     },
     serializers: { error: pino.stdSerializers.errWithCause, err: pino.stdSerializers.errWithCause },
-  });
+  };
+  return pino(settings, destination);
 }

@@ -304,11 +304,17 @@ export interface Catalog {
   endFull(peer: string, mark: string): Promise<void>;
   /**
    * Live holders of a file with their addresses: at most `limit`, chosen evenly by `random` (0 <= random < 1) when
-   * there are more, complete ones before partial ones, never `exceptPeer`.
+   * there are more, complete ones before partial ones, never those in
+   * `except`.
    */
   holders(
     id: string,
-    options: { readonly now: number; readonly limit: number; readonly random: number; readonly exceptPeer?: string },
+    options: {
+      readonly now: number;
+      readonly limit: number;
+      readonly random: number;
+      readonly except?: readonly string[];
+    },
   ): Promise<readonly { readonly peer: string; readonly address: string; readonly complete: boolean }[]>;
   /** How many live peers hold all of it. */
   countCopies(id: string, now: number): Promise<number>;
@@ -323,9 +329,5 @@ export interface Catalog {
   deleteOrders(peer: string, kind: OrderRow['kind'], ids: readonly string[]): Promise<void>;
 
   // Figures for /metrics
-  counts(now: number): Promise<{
-    readonly files: number;
-    readonly users: number;
-    readonly peers: { readonly live: number; readonly draining: number; readonly gone: number };
-  }>;
+  counts(): Promise<{ readonly files: number; readonly users: number }>;
 }

@@ -29,6 +29,7 @@ describe('the configuration', () => {
       keepVersions: 10,
       leaseMs: 10_000,
       repairAfterMs: 60_000,
+      podWatch: undefined,
       logLevel: 'info',
     });
     expect(Object.isFrozen(config)).toBe(true);
@@ -45,6 +46,8 @@ describe('the configuration', () => {
       SHOAL_KEEP_VERSIONS: '3',
       SHOAL_LEASE_SECONDS: '2',
       SHOAL_REPAIR_AFTER_SECONDS: '0',
+      SHOAL_PEER_SERVICE: 'shoal-peer',
+      SHOAL_NAMESPACE: 'team-a',
       SHOAL_LOG_LEVEL: 'debug',
     });
     expect(config).toMatchObject({
@@ -57,6 +60,7 @@ describe('the configuration', () => {
       keepVersions: 3,
       leaseMs: 2000,
       repairAfterMs: 0,
+      podWatch: { service: 'shoal-peer', namespace: 'team-a' },
       logLevel: 'debug',
     });
   });

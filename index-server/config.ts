@@ -21,6 +21,8 @@ export interface IndexConfig {
   readonly leaseMs: number;
   /** How long a peer may be away before its files are copied to others; a restart should fit in. */
   readonly repairAfterMs: number;
+  /** The headless Service of the peers, whose pods are watched; undefined leaves it to the leases. */
+  readonly podWatch: { readonly service: string; readonly namespace: string | undefined } | undefined;
   readonly logLevel: (typeof LOG_LEVELS)[number];
 }
 
@@ -39,6 +41,7 @@ export function readConfig(env: NodeJS.ProcessEnv): IndexConfig {
     keepVersions: reader.int('SHOAL_KEEP_VERSIONS', { fallback: 10, min: 1, max: 1000 }),
     leaseMs: reader.int('SHOAL_LEASE_SECONDS', { fallback: 10, min: 1, max: 3600 }) * 1000,
     repairAfterMs: reader.int('SHOAL_REPAIR_AFTER_SECONDS', { fallback: 60, min: 0, max: 86_400 }) * 1000,
+    podWatch: readPodWatch(reader),
     logLevel: reader.oneOf('SHOAL_LOG_LEVEL', LOG_LEVELS, 'info'),
   };
   reader.finish();
@@ -90,5 +93,31 @@ function readText(reader: EnvReader, path: string): string | undefined {
   } catch (error) {
     reader.problem(`SHOAL_JOIN_SECRET_FILE: ${error instanceof Error ? error.message : String(error)}`);
     return undefined;
+  }
+}
+
+const NAMESPACE_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/namespace';
+
+function readPodWatch(reader: EnvReader): IndexConfig['podWatch'] {
+  const service = readLabel(reader, 'SHOAL_PEER_SERVICE');
+  const namespace = readLabel(reader, 'SHOAL_NAMESPACE');
+  return service === undefined ? undefined : { service, namespace: namespace ?? ownNamespace() };
+}
+
+/** A name of Kubernetes that is one DNS label. */
+function readLabel(reader: EnvReader, name: string): string | undefined {
+  const value = reader.optional(name);
+  if (value === undefined || /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(value)) return value;
+  reader.problem(`${name} is '${value}', not a name in Kubernetes such as shoal-peer`);
+  return undefined;
+}
+
+/** That of the ServiceAccount; undefined where none is mounted, which the watch then tells. */
+function ownNamespace(): string | undefined {
+  try {
+    return readFileSync(NAMESPACE_FILE, 'utf8').trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }

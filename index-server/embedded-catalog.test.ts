@@ -93,7 +93,7 @@ describe('the file of the embedded catalog', () => {
     await catalog.close();
     await expect(catalog.ping()).rejects.toMatchObject({ code: 'unavailable' });
     await catalog.open();
-    expect((await catalog.counts(0)).files).toBe(1);
+    expect((await catalog.counts()).files).toBe(1);
   });
 
   test('is not said to hold what could not be written to the disk', async () => {

@@ -9,10 +9,7 @@ import type { Catalog } from './catalog.js';
 
 const COUNTS = `SELECT
   (SELECT value FROM counters WHERE name = 'files') AS files,
-  (SELECT count(*) FROM users) AS users,
-  (SELECT count(*) FROM peers WHERE state = 'live' AND lease_until > ?1) AS live,
-  (SELECT count(*) FROM peers WHERE state = 'draining' AND lease_until > ?1) AS draining,
-  (SELECT count(*) FROM peers) AS peers`;
+  (SELECT count(*) FROM users) AS users`;
 
 /** A catalog in one SQLite file, for one index server; not yet open. */
 export function embeddedCatalog(database: EmbeddedDatabase): Catalog {
@@ -27,11 +24,9 @@ export function embeddedCatalog(database: EmbeddedDatabase): Catalog {
       database.run('DELETE FROM gone_marks WHERE removed_at < ?', tombstonesBefore);
       database.run('DELETE FROM gone_ids WHERE removed_at < ?', tombstonesBefore);
     },
-    async counts(now) {
-      type Counts = Record<'files' | 'users' | 'live' | 'draining' | 'peers', number>;
-      const [row] = database.all<Counts>(COUNTS, now);
-      const { files = 0, users = 0, live = 0, draining = 0, peers = 0 } = row ?? {};
-      return { files, users, peers: { live, draining, gone: peers - live - draining } };
+    async counts() {
+      const { files = 0, users = 0 } = database.get<{ files: number; users: number }>(COUNTS) ?? {};
+      return { files, users };
     },
     ...embeddedAccounts(database),
     ...publishingOn(embeddedHistoryStore(database)),

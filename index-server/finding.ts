@@ -1,18 +1,19 @@
-import { type FileDetail, type FilePage, type Holder, isFileId, LIMITS, type ListQuery, type Located } from './api.js';
+import { type FileDetail, type FilePage, isFileId, LIMITS, type ListQuery, type Located } from './api.js';
 import { type Caller, PEER_SUBJECT } from './auth.js';
 import type { Catalog, FileRow, Page, PageRequest, UserRow } from './catalog.js';
+import type { HolderDirectory } from './holder-directory.js';
 import type { IndexMetrics } from './metrics.js';
 import { noFile, resolve } from './resolve.js';
 import type { Signer } from './signer.js';
 import { detailOf, summaryOf } from './views.js';
 
-/** What {@link Finding} needs. `random` gives numbers from 0 up to, not including, 1. */
+/** What {@link Finding} needs. */
 export interface FindingDeps {
   readonly catalog: Catalog;
+  readonly holders: HolderDirectory;
   readonly signer: Signer;
   readonly metrics: IndexMetrics;
   now(): number;
-  random(): number;
 }
 
 /** The reader's side of the catalogue. Everything is filtered by what the caller may read. */
@@ -64,7 +65,7 @@ export class Finding {
   ): Promise<Located> {
     const { signer, metrics, now } = this.#deps;
     const row = await this.#reach(caller, ref);
-    const holders = await this.#holders(row.id, limit, caller.peer?.name);
+    const holders = await this.#deps.holders.of(row.id, limit, caller.peer?.name);
     const { sub, name } = readerOf(caller);
     const ticket = await signer.ticket({ sub, name, act: 'read', file: row.id }, now());
     metrics.locates.inc({ result: holders.length > 0 ? 'with_holders' : 'without_holders' });
@@ -78,7 +79,10 @@ export class Finding {
 
   /** A stored file as `user` may see it. */
   async detail(row: FileRow, user: UserRow): Promise<FileDetail> {
-    const [readers, holders] = await Promise.all([this.#readerNames(row, user), this.#holders(row.id, LIMITS.holders)]);
+    const [readers, holders] = await Promise.all([
+      this.#readerNames(row, user),
+      this.#deps.holders.of(row.id, LIMITS.holders),
+    ]);
     return detailOf(row, { readers, holders });
   }
 
@@ -100,14 +104,8 @@ export class Finding {
 
   async #isPublisher({ user, peer }: Caller, row: FileRow): Promise<boolean> {
     if (row.ownerId !== user.id) return false;
-    const holders = await this.#holders(row.id, Number.MAX_SAFE_INTEGER);
+    const holders = await this.#deps.holders.of(row.id, Number.MAX_SAFE_INTEGER);
     return holders.some((holder) => holder.peer === peer?.name && holder.complete);
-  }
-
-  #holders(id: string, limit: number, exceptPeer?: string): Promise<readonly Holder[]> {
-    const { catalog, now, random } = this.#deps;
-    const options = { now: now(), limit, random: random() };
-    return catalog.holders(id, exceptPeer === undefined ? options : { ...options, exceptPeer });
   }
 
   /** Whom a file is shared with is its owner's business; others learn that they are among them. */

@@ -3,8 +3,11 @@ import { createLogger } from '../common/log.js';
 import { VERSION } from '../common/version.js';
 import { readConfig } from './config.js';
 import { catalogIn } from './open-catalog.js';
+import { KubernetesSlices, loadKubeConfig } from './pods/kubernetes-slices.js';
 import { runIndex } from './server.js';
 import { openSigner } from './signer.js';
+
+const WATCHING = { watchSeconds: 240, timeoutMs: 15_000 };
 
 /**
  * The index server, from the environment to its end: configuration, key, store, HTTP; SIGTERM or SIGINT closes it in
@@ -18,7 +21,8 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   log.info({ version: VERSION, node: process.version }, 'starting');
   const signer = await openSigner(config.signingKeyFile);
   const catalog = await catalogIn(config.store);
-  const index = await runIndex(config, { catalog, signer, log, now: Date.now, random: Math.random });
+  const slices = config.podWatch && new KubernetesSlices({ load: loadKubeConfig }, { ...config.podWatch, ...WATCHING });
+  const index = await runIndex(config, { catalog, signer, slices, log, now: Date.now, random: Math.random });
   try {
     await Promise.race([stopped, index.ready.then(() => stopped)]);
   } finally {

@@ -88,18 +88,18 @@ export class Membership {
     });
     if (row === undefined) throw mustJoin(peer.name);
     await this.#noticeChange(row);
-    const leased = await directory.leased();
+    const live = await directory.live();
     return {
       ...times,
       ...(body.renew === true && { membership: { ...(await this.#tokens(peer)), ...times } }),
       announceAll: await this.#mustAnnounceAll(row),
       orders: [...(await orders.for(row))],
       peers: sample(
-        leased.filter(({ name }) => name !== peer.name),
+        live.filter(({ name }) => name !== peer.name),
         PEERS_TOLD,
         this.#deps.random,
       ).map(({ name, address }) => ({ name, address })),
-      livePeers: leased.length,
+      livePeers: live.length,
     };
   }
 
@@ -133,11 +133,10 @@ export class Membership {
 
   /** Peers in order of name; those that went are shown for an hour. */
   async peers(): Promise<Peer[]> {
-    const now = this.#deps.now();
-    return (await this.#deps.directory.all()).map((row) => ({
+    return (await this.#deps.directory.all()).map(({ row, state }) => ({
       name: row.name,
       address: row.address,
-      state: stateOf(row, now),
+      state,
       files: row.files,
       bytesUsed: row.bytesUsed,
       bytesFree: row.bytesFree,
@@ -156,7 +155,7 @@ export class Membership {
   }
 
   async #times(): Promise<{ heartbeatMs: number; leaseMs: number }> {
-    const live = (await this.#deps.directory.leased()).length;
+    const live = (await this.#deps.directory.live()).length;
     const leaseMs = Math.ceil(this.#leaseMs * Math.max(1, live / LEASE_PEERS));
     return { leaseMs, heartbeatMs: Math.floor(leaseMs / 3) };
   }
@@ -174,7 +173,7 @@ export class Membership {
   }
 
   async #noticeChange(row: PeerRow): Promise<void> {
-    const shown = (await this.#deps.directory.all()).find(({ name }) => name === row.name);
+    const shown = (await this.#deps.directory.rows()).find(({ name }) => name === row.name);
     if (shown?.state !== row.state) this.#deps.directory.invalidate();
   }
 

@@ -70,6 +70,10 @@ describe('the metrics', () => {
       'shoal_index_passwords_waiting',
       'shoal_index_peers{state="draining"}',
       'shoal_index_peers{state="gone"}',
+      'shoal_index_pod_watch_failures_total{reason="denied"}',
+      'shoal_index_pod_watch_failures_total{reason="expired"}',
+      'shoal_index_pod_watch_failures_total{reason="unavailable"}',
+      'shoal_index_pod_watch_in_sync',
       ...[...after.keys()].filter((name) => name.startsWith('shoal_index_store_errors_total')).sort(),
       'shoal_index_store_up',
     ]);
@@ -101,9 +105,9 @@ test('the metrics tell of a store that is away and of errors that it gave', asyn
   const index = await TestIndex.start({
     wrap: (plain) =>
       Object.assign(Object.create(plain) as typeof plain, {
-        counts: async (now: number) => {
+        counts: async () => {
           if (!isThere) throw new Error('away');
-          return plain.counts(now);
+          return plain.counts();
         },
       }),
   });

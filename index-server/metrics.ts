@@ -46,6 +46,8 @@ const PUBLISH_RESULTS = ['new_name', 'new_version', 'same_content'] as const;
 const LOCATE_RESULTS = ['with_holders', 'without_holders'] as const;
 const ORDER_KINDS = ['replicate', 'drop', 'update'] as const;
 const RESTORE_RESULTS = ['restored', 'refused'] as const;
+/** Why the pods could not be watched on. `expired` is normal after a long time away. */
+const POD_WATCH_FAILURES = ['denied', 'unavailable', 'expired'] as const;
 
 /** Figures that are read from the store when /metrics is asked for. */
 export interface StoreFigures {
@@ -95,6 +97,13 @@ export class IndexMetrics {
     'under_replicated_files',
     'Files that when last looked at had fewer live copies than wanted',
   );
+  readonly podWatchInSync = this.#gauge(
+    'pod_watch_in_sync',
+    'Whether killed peers are noticed at once, by their pods; 0 where only leases tell',
+  );
+  readonly #podWatchFailures = this.#counter('pod_watch_failures_total', 'Times that watching the pods failed', [
+    'reason',
+  ]);
 
   constructor() {
     const start = <T extends string>(
@@ -111,6 +120,7 @@ export class IndexMetrics {
     start(this.locates, 'result', LOCATE_RESULTS);
     start(this.orders, 'kind', ORDER_KINDS);
     start(this.restores, 'result', RESTORE_RESULTS);
+    start(this.#podWatchFailures, 'reason', POD_WATCH_FAILURES);
     for (const operation of STORE_OPERATIONS) this.storeSeconds.zero({ operation });
     collectDefaultMetrics({ register: this.registry });
     // Gauges under a counter's name: promtool rejects them.
@@ -134,6 +144,10 @@ export class IndexMetrics {
 
   authFailure(reason: AuthFailure): void {
     this.authFailures.inc({ reason });
+  }
+
+  podWatchFailed(reason: (typeof POD_WATCH_FAILURES)[number]): void {
+    this.#podWatchFailures.inc({ reason });
   }
 
   setFigures({ files, users, peers }: StoreFigures): void {

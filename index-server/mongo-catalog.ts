@@ -15,7 +15,7 @@ export function mongoCatalog(store: MongoStore): Catalog {
     close: () => store.close(),
     ping: () => store.ping(),
     sweep: (now, tombstonesBefore) => sweep(store, now, tombstonesBefore),
-    counts: (now) => counts(store, now),
+    counts: () => counts(store),
     ...mongoAccounts(store),
     ...publishingOn(mongoHistoryStore(store)),
     ...mongoFinding(store),
@@ -31,20 +31,12 @@ async function sweep(store: MongoStore, now: number, tombstonesBefore: number): 
   await store.collection('names').deleteMany({ removedAt: { $gt: 0, $lt: tombstonesBefore } });
 }
 
-async function counts(store: MongoStore, now: number): ReturnType<Catalog['counts']> {
+async function counts(store: MongoStore): ReturnType<Catalog['counts']> {
   const names = store.collection('names');
   // Counting what is removed is cheap, counting what is there is not.
   const removed = await names.countDocuments({ removedAt: { $gt: 0 } });
-  const peers = await store
-    .collection('peers')
-    .find()
-    .project<{ state: string; leaseUntil: number }>({ state: 1, leaseUntil: 1 })
-    .toArray();
-  const live = peers.filter((peer) => peer.leaseUntil > now);
-  const [serving, draining] = ['live', 'draining'].map((state) => live.filter((peer) => peer.state === state).length);
   return {
     files: (await names.estimatedDocumentCount()) - removed,
     users: await store.collection('users').estimatedDocumentCount(),
-    peers: { live: serving ?? 0, draining: draining ?? 0, gone: peers.length - (serving ?? 0) - (draining ?? 0) },
   };
 }

@@ -1,6 +1,7 @@
 import { LIMITS, type Order } from './api.js';
 import { PEER_SUBJECT } from './auth.js';
 import type { Catalog, FileRow, OrderRow, PeerRow } from './catalog.js';
+import type { HolderDirectory } from './holder-directory.js';
 import type { Replicator } from './replicator.js';
 import type { Signer } from './signer.js';
 
@@ -18,13 +19,13 @@ const HOLDERS_TOLD = Math.min(16, LIMITS.holders);
 /** A peer that has not made a copy in this time is not going to; another one is asked. */
 const REPLICATE_WITHIN_MS = 15 * 60_000;
 
-/** What {@link Orders} needs. `random` gives numbers from 0 up to, not including, 1. */
+/** What {@link Orders} needs. */
 export interface OrdersDeps {
   readonly catalog: Catalog;
   readonly replicator: Replicator;
+  readonly holders: HolderDirectory;
   readonly signer: Signer;
   now(): number;
-  random(): number;
 }
 
 /** The orders of each peer, with all it needs to carry them out. */
@@ -63,16 +64,13 @@ export class Orders {
     { id, createdAt }: OrderRow,
     { versions, records, peer }: { versions: readonly FileRow[]; records: string[]; peer: PeerRow },
   ): Promise<Order | 'obsolete' | 'later'> {
-    const { catalog, replicator, signer, now, random } = this.#deps;
+    const { replicator, signer, now } = this.#deps;
     if (await replicator.hasCopies(id, versions, peer.name)) return 'obsolete';
     if (peer.state === 'draining' || now() - createdAt > REPLICATE_WITHIN_MS) {
       await replicator.ensureCopies(id, { excluded: [peer.name] });
       return 'obsolete';
     }
-    const holders = await catalog.holders(id, {
-      ...{ now: now(), limit: HOLDERS_TOLD, random: random() },
-      exceptPeer: peer.name,
-    });
+    const holders = await this.#deps.holders.of(id, HOLDERS_TOLD, peer.name);
     if (holders.length === 0) return 'later';
     // Made out to the peer itself: who may read the file is no business of a copy.
     const subject = { sub: `${PEER_SUBJECT}${peer.name}`, name: peer.name, act: 'read', file: id } as const;

@@ -6,6 +6,7 @@ import type { Catalog } from './catalog.js';
 import { IndexMetrics } from './metrics.js';
 import { catalogIn } from './open-catalog.js';
 import { PeerDirectory } from './peer-directory.js';
+import { PodVerdicts } from './pods/pod-verdicts.js';
 import { Repair } from './repair.js';
 import { Replicator } from './replicator.js';
 import { idOf } from './testing/test-index.js';
@@ -28,7 +29,7 @@ describe('the repair', () => {
     now = 1_000_000;
     metrics = new IndexMetrics();
     const deps = { catalog, metrics, log: createLogger({ name: 'test', level: 'silent' }), now: () => now };
-    const directory = new PeerDirectory(deps, { maxAgeMs: 0 });
+    const directory = new PeerDirectory({ ...deps, pods: new PodVerdicts() }, { maxAgeMs: 0 });
     replicator = new Replicator({ ...deps, directory });
     repair = new Repair({ ...deps, directory, replicator }, { afterMs: AFTER_MS, batch: 2 });
   });

@@ -43,7 +43,7 @@ export class Repair {
 
   /** One step. */
   async run(): Promise<void> {
-    const peers = await this.#deps.directory.all();
+    const peers = await this.#deps.directory.rows();
     this.#countExpirations(peers);
     for (const id of this.#deps.replicator.shortOfCopies(this.#options.batch)) {
       await this.#check(id);

@@ -98,7 +98,8 @@ export class Replicator {
   async #holdersOf(id: string, awayMs: number): Promise<{ complete: readonly string[]; peers: readonly PeerRow[] }> {
     const { catalog, directory, now } = this.#deps;
     // A copy on a peer that is leaving is a copy to fetch from, not one to count on.
-    const leaving = new Set((await directory.all()).filter(({ state }) => state !== 'live').map(({ name }) => name));
+    // By its own word: a killed pod comes back more often than not, and a copy is not made anew for each restart.
+    const leaving = new Set((await directory.rows()).filter(({ state }) => state !== 'live').map(({ name }) => name));
     const holders = await catalog.holders(id, { now: now() - awayMs, limit: HOLDERS_TOLD, random: 0 });
     const complete = holders.filter((holder) => holder.complete && !leaving.has(holder.peer)).map(({ peer }) => peer);
     return { complete, peers: await directory.live() };

@@ -1,8 +1,10 @@
 import { ShoalError } from '../common/errors.js';
 import type { Accounts, LoggedIn } from './accounts.js';
-import { nameProblem, registerBodySchema } from './api.js';
+import { LIMITS, nameProblem, registerBodySchema } from './api.js';
 import type { Caller } from './auth.js';
 import type { Catalog, FileRow, UserRow } from './catalog.js';
+import type { HolderDirectory } from './holder-directory.js';
+import type { PeerDirectory } from './peer-directory.js';
 
 /*
  * The four flows that the original's users know, over the services that everybody uses.
@@ -12,12 +14,13 @@ import type { Catalog, FileRow, UserRow } from './catalog.js';
  * seat and nothing of theirs is returned. The files themselves stay published: `/api/v1` and the CLI still find them.
  */
 
-/** What {@link SeedFlows} needs. `random` gives numbers from 0 up to, not including, 1. */
+/** What {@link SeedFlows} needs. */
 export interface SeedDeps {
   readonly catalog: Catalog;
   readonly accounts: Accounts;
+  readonly directory: PeerDirectory;
+  readonly holders: HolderDirectory;
   now(): number;
-  random(): number;
 }
 
 /** Body of `/login`, and where it came from. */
@@ -131,8 +134,9 @@ export class SeedFlows {
   }
 
   async #checkUrl(url: string): Promise<void> {
-    const { catalog, now } = this.#deps;
-    if (isPlain(url) && (await catalog.peerByAddress(url, now())) !== undefined) return;
+    const { catalog, directory, now } = this.#deps;
+    const peer = isPlain(url) ? await catalog.peerByAddress(url, now()) : undefined;
+    if (peer !== undefined && !(await directory.unfit()).gone.includes(peer.name)) return;
     throw new ShoalError('invalid', `url '${url}' is not the address of a live peer`);
   }
 
@@ -160,13 +164,13 @@ export class SeedFlows {
 
   async #offersOf(user: UserRow, name: string): Promise<readonly SeedHit[]> {
     if (nameProblem(name) !== undefined) return [];
-    const { catalog, now, random } = this.#deps;
+    const { catalog, holders } = this.#deps;
     const hits: SeedHit[] = [];
     for (const row of await catalog.visibleWithName(name, { userId: user.id }, HITS_PER_NAME)) {
       const seat = await catalog.seat(row.ownerId);
       if (seat === undefined) continue;
-      const holders = await catalog.holders(row.id, { now: now(), limit: 64, random: random() });
-      const complete = holders.filter((holder) => holder.complete);
+      const found = await holders.of(row.id, LIMITS.holders);
+      const complete = found.filter((holder) => holder.complete);
       const holder = complete.find(({ address }) => address === seat.url) ?? complete[0];
       if (holder !== undefined) hits.push({ filename: name, peer: row.owner, url: holder.address });
     }

@@ -11,6 +11,7 @@ import { Authenticator } from './auth.js';
 import type { Catalog } from './catalog.js';
 import type { IndexConfig } from './config.js';
 import { Finding } from './finding.js';
+import { HolderDirectory } from './holder-directory.js';
 import { LoginLimiter } from './login-limiter.js';
 import { Membership } from './membership.js';
 import { meterCatalog } from './metered-catalog.js';
@@ -18,6 +19,8 @@ import { IndexMetrics } from './metrics.js';
 import { Orders } from './orders.js';
 import { Passwords } from './passwords.js';
 import { GONE_KEPT_MS, PeerDirectory } from './peer-directory.js';
+import { PodVerdicts } from './pods/pod-verdicts.js';
+import { PodWatch, type SliceSource } from './pods/pod-watch.js';
 import { Publishing } from './publishing.js';
 import { Repair } from './repair.js';
 import { Replicator } from './replicator.js';
@@ -31,6 +34,8 @@ import { runEvery } from './upkeep.js';
 export interface IndexDeps {
   readonly catalog: Catalog;
   readonly signer: Signer;
+  /** Where the pods of the peers are told; undefined leaves it to the leases. */
+  readonly slices?: SliceSource | undefined;
   readonly log: Logger;
   now(): number;
   random(): number;
@@ -56,6 +61,7 @@ const DIRECTORY_AGE_MS = 1000;
 const REPAIR_BATCH = 200;
 const SWEEP_EVERY_MS = 60_000;
 const TOMBSTONES_KEPT_MS = 30 * 86_400_000;
+const POD_WATCH = { firstRetryMs: 250, lastRetryMs: 30_000, deniedRetryMs: 300_000 };
 const CLOSE_GRACE_MS = 10_000;
 const IDLE_CHECK_MS = 50;
 /** Longer than the idle time of clients and proxies, so that it is they who close a connection, not we under a request. */
@@ -107,21 +113,23 @@ function createParts(config: IndexConfig, { catalog: plain, signer, log, now, ra
   const metrics = new IndexMetrics();
   const catalog = meterCatalog(plain, metrics);
   const base = { catalog, signer, metrics, log, now, random };
-  const directory = new PeerDirectory(base, { maxAgeMs: DIRECTORY_AGE_MS });
+  const pods = new PodVerdicts();
+  const directory = new PeerDirectory({ ...base, pods }, { maxAgeMs: DIRECTORY_AGE_MS });
+  const holders = new HolderDirectory({ ...base, directory });
   const replicator = new Replicator({ ...base, directory });
-  const orders = new Orders({ ...base, replicator });
+  const orders = new Orders({ ...base, replicator, holders });
   const passwords = new Passwords(PASSWORDS);
   const accounts = new Accounts({ ...base, passwords, limiter: new LoginLimiter(LOGIN_LIMITS) }, config);
-  const finding = new Finding(base);
+  const finding = new Finding({ ...base, holders });
   const readiness: Readiness = { isReady: false };
   return {
-    ...{ metrics, catalog, passwords, accounts, finding, readiness },
+    ...{ metrics, catalog, pods, directory, passwords, accounts, finding, readiness },
     authenticator: new Authenticator(base, { joinSecret: config.joinSecret, cachedTokens: CACHED_TOKENS }),
     publishing: new Publishing({ ...base, finding, replicator }, config),
     membership: new Membership({ ...base, directory, orders, replicator }, config),
     restoring: new Restoring(base),
     repair: new Repair({ ...base, directory, replicator }, { afterMs: config.repairAfterMs, batch: REPAIR_BATCH }),
-    seed: new SeedFlows({ ...base, accounts }),
+    seed: new SeedFlows({ ...base, accounts, directory, holders }),
   };
 }
 
@@ -164,10 +172,8 @@ async function openStore(
   });
 }
 
-function startUpkeep(
-  config: IndexConfig,
-  { catalog, repair, log, now, signal }: Parts & IndexDeps & { readonly signal: AbortSignal },
-): Promise<void>[] {
+function startUpkeep(config: IndexConfig, deps: Parts & IndexDeps & { readonly signal: AbortSignal }): Promise<void>[] {
+  const { catalog, repair, log, now, signal } = deps;
   const sweep = async () => {
     await catalog.sweep(now(), now() - TOMBSTONES_KEPT_MS);
     const forgotten = await catalog.forgetPeers(now() - GONE_KEPT_MS);
@@ -177,7 +183,20 @@ function startUpkeep(
   return [
     runEvery(() => repair.run(), { everyMs: config.leaseMs / 2, signal, failed }),
     runEvery(sweep, { everyMs: SWEEP_EVERY_MS, signal, failed }),
+    ...(deps.slices === undefined ? [] : [watchPods(deps.slices, deps)]),
   ];
+}
+
+function watchPods(
+  source: SliceSource,
+  { pods, directory, metrics, log, random, signal }: Parts & IndexDeps & { readonly signal: AbortSignal },
+): Promise<void> {
+  const onChange = () => {
+    // What could not be read now is looked up when the peers are read next.
+    directory.podsChanged().catch((error: unknown) => log.debug({ error }, 'the peers could not be read'));
+  };
+  const deps = { source, verdicts: pods, onChange, metrics, log, now: () => performance.now(), random };
+  return new PodWatch(deps, POD_WATCH).run(signal);
 }
 
 async function closeServer(server: Server, graceMs: number): Promise<void> {

@@ -24,7 +24,8 @@ const UNHOLD = `DELETE FROM holdings WHERE (file, partial, spot, peer) IN
 const FORGET = 'DELETE FROM holdings WHERE file = ? AND partial = ? AND spot = ? AND peer = ? AND mark < ?';
 const LIVE = "p.state <> 'withdrawn' AND p.lease_until > ?";
 const HOLDERS = `SELECT p.name, p.address FROM holdings h JOIN peers p ON p.num = h.peer
-  WHERE h.file = ? AND h.partial = ? AND h.spot >= ? AND h.spot < ? AND ${LIVE} AND p.name <> ? ORDER BY h.spot LIMIT ?`;
+  WHERE h.file = ? AND h.partial = ? AND h.spot >= ? AND h.spot < ? AND ${LIVE}
+  AND p.name NOT IN (SELECT value FROM json_each(?)) ORDER BY h.spot LIMIT ?`;
 const COPIES = `SELECT count(*) AS n FROM holdings h JOIN peers p ON p.num = h.peer WHERE h.file = ? AND h.partial = 0 AND ${LIVE}`;
 
 /** Who holds what, in the embedded store: soft state, not synced to the disk. */
@@ -55,10 +56,11 @@ export function embeddedHoldings(database: EmbeddedDatabase): HoldingCatalog {
       const num = peerNumber(database, peer);
       if (num !== undefined) await forgetHoldings(database, num, markOf(mark));
     },
-    async holders(id, { now, limit, random, exceptPeer = '' }) {
+    async holders(id, { now, limit, random, except = [] }) {
+      const excepted = JSON.stringify(except);
       const read = async ({ complete, from, to }: Arc, wanted: number): Promise<readonly Candidate[]> => {
         const place = [Buffer.from(id, 'hex'), Number(!complete), from, to] as const;
-        const rows = database.all<{ name: string; address: string }>(HOLDERS, ...place, now, exceptPeer, wanted);
+        const rows = database.all<{ name: string; address: string }>(HOLDERS, ...place, now, excepted, wanted);
         return rows.map(({ name, address }) => ({ peer: name, address, complete }));
       };
       return sampleHolders(read, { limit, random });

@@ -42,8 +42,9 @@ export function mongoHoldings(store: MongoStore): HoldingCatalog {
         throw new ShoalError('invalid', `'${mark}' is not a mark that this index gave`);
       await holdings().deleteMany({ peer, mark: { $lt: Number(mark) } });
     },
-    holders(id, { now, limit, random, exceptPeer }) {
-      return sampleHolders((arc, wanted) => readArc(store, { id, now, exceptPeer, arc, wanted }), { limit, random });
+    holders(id, { now, limit, random, except = [] }) {
+      const excepted = new Set(except);
+      return sampleHolders((arc, wanted) => readArc(store, { id, now, excepted, arc, wanted }), { limit, random });
     },
     async countCopies(id, now) {
       const complete = holdersOf(store, { file: id, complete: true });
@@ -80,13 +81,13 @@ async function readArc(
   {
     id,
     now,
-    exceptPeer,
+    excepted,
     arc,
     wanted,
   }: {
     readonly id: string;
     readonly now: number;
-    readonly exceptPeer: string | undefined;
+    readonly excepted: ReadonlySet<string>;
     readonly arc: Arc;
     readonly wanted: number;
   },
@@ -97,7 +98,7 @@ async function readArc(
     const live = await liveAddresses(store, names, now);
     for (const peer of names) {
       const address = live.get(peer);
-      if (address !== undefined && peer !== exceptPeer) found.push({ peer, address, complete });
+      if (address !== undefined && !excepted.has(peer)) found.push({ peer, address, complete });
     }
     if (found.length >= wanted) break;
   }

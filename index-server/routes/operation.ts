@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { ShoalError } from '../../common/errors.js';
 import type { Catalog } from '../catalog.js';
 import { homePage } from '../home-page.js';
-import type { IndexMetrics } from '../metrics.js';
+import type { IndexMetrics, StoreFigures } from '../metrics.js';
 import type { Passwords } from '../passwords.js';
+import type { PeerDirectory } from '../peer-directory.js';
 import { type AnyRoute, type Readiness, route } from '../routing.js';
 
 /** What the probes and the metrics look at. */
@@ -12,7 +13,7 @@ export interface OperationDeps {
   readonly readiness: Readiness;
   readonly metrics: IndexMetrics;
   readonly passwords: Passwords;
-  now(): number;
+  readonly directory: PeerDirectory;
 }
 
 const probeSchema = z.object({ status: z.literal('ok') }).meta({ id: 'Probe' });
@@ -83,10 +84,17 @@ export function textRoutes(
 }
 
 /** A store that is away is a metric, not a failure: the figures keep their last values and `store_up` tells. */
-async function readMetrics({ catalog, metrics, passwords, readiness, now }: OperationDeps): Promise<string> {
+async function readMetrics(deps: OperationDeps): Promise<string> {
+  const { metrics, passwords, readiness } = deps;
   metrics.passwordsWaiting.set(passwords.waiting);
-  const counts = readiness.isReady ? await catalog.counts(now()).catch(() => undefined) : undefined;
-  metrics.storeUp.set(counts === undefined ? 0 : 1);
-  if (counts !== undefined) metrics.setFigures(counts);
+  const figures = readiness.isReady ? await readFigures(deps).catch(() => undefined) : undefined;
+  metrics.storeUp.set(figures === undefined ? 0 : 1);
+  if (figures !== undefined) metrics.setFigures(figures);
   return metrics.registry.metrics();
+}
+
+async function readFigures({ catalog, directory }: OperationDeps): Promise<StoreFigures> {
+  const peers = { live: 0, draining: 0, gone: 0 };
+  for (const { state } of await directory.all()) peers[state] += 1;
+  return { ...(await catalog.counts()), peers };
 }

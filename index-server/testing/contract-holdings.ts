@@ -10,7 +10,7 @@ export function holdingContract({ catalog, reopen }: ContractContext): void {
     for (const name of names) await catalog().putPeer(peerRow({ name }));
   };
   const hold = (peer: string, id: string, complete = true) => catalog().hold(peer, [{ id, complete }]);
-  const told = async (options: { limit?: number; random?: number; exceptPeer?: string; now?: number } = {}) =>
+  const told = async (options: { limit?: number; random?: number; except?: string[]; now?: number } = {}) =>
     (await catalog().holders(ID, { now: 5_000, limit: 64, random: 0.3, ...options })).map(({ peer }) => peer);
   const held = async (peer: string) => (await catalog().holdingsOf(peer, { limit: 100 })).rows;
 
@@ -23,7 +23,8 @@ export function holdingContract({ catalog, reopen }: ContractContext): void {
       { peer: 'a', address: 'a.example:4999', complete: true },
       { peer: 'b', address: 'b.example:4999', complete: false },
     ]);
-    expect(await told({ exceptPeer: 'a' })).toEqual(['b']);
+    expect(await told({ except: ['a', 'stranger'] })).toEqual(['b']);
+    expect(await told({ except: ['b', 'a'] })).toEqual([]);
     expect(await catalog().holders(idOf('unknown'), { now: 0, limit: 9, random: 0 })).toEqual([]);
   });
 

@@ -68,15 +68,6 @@ export function peerContract({ catalog, reopen }: ContractContext): void {
     expect(await catalog().peers(0)).toHaveLength(3);
   });
 
-  test('counts peers by state', async () => {
-    await catalog().putPeer(peerRow({ name: 'a' }));
-    await catalog().putPeer(peerRow({ name: 'b' }));
-    await catalog().putPeer(peerRow({ name: 'c', state: 'draining' }));
-    await catalog().putPeer(peerRow({ name: 'd', state: 'withdrawn' }));
-    await catalog().putPeer(peerRow({ name: 'e', leaseUntil: 5_000 }));
-    expect((await catalog().counts(5_000)).peers).toEqual({ live: 2, draining: 1, gone: 2 });
-  });
-
   test('forgets peers that are gone, with their holdings and orders', async () => {
     const id = idOf('a');
     for (const [name, leaseUntil] of [

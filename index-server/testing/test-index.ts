@@ -8,6 +8,7 @@ import type { Catalog } from '../catalog.js';
 import { IndexClient } from '../client.js';
 import { type IndexConfig, readConfig } from '../config.js';
 import { catalogIn } from '../open-catalog.js';
+import type { SliceSource } from '../pods/pod-watch.js';
 import { type RunningIndex, runIndex } from '../server.js';
 import { openSigner, type Signer } from '../signer.js';
 
@@ -18,6 +19,8 @@ export interface TestIndexOptions {
   readonly folder?: string;
   /** Put between the server and its store. */
   readonly wrap?: (catalog: Catalog) => Catalog;
+  /** Where the pods of the peers are told. */
+  readonly slices?: SliceSource;
   /** Nothing is logged unless told. */
   readonly log?: Logger;
 }
@@ -62,6 +65,7 @@ export class TestIndex {
     const running = await runIndex(config, {
       catalog,
       signer,
+      slices: options.slices,
       log: options.log ?? createLogger({ name: 'index', level: 'silent' }),
       now: () => ++clock.nowMs,
       random: Math.random,
