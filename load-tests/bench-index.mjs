@@ -5,7 +5,8 @@ import { mkdir, mkdtemp, rm, statfs } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root, setUp } from '../scripts/setup.mjs';
-import { BenchSwarms } from './bench-swarm.mjs';
+import { wholeNumber } from './bench-command.mjs';
+import { BenchSwarms } from './passing-swarms.mjs';
 
 const USAGE = `npm run bench:index [-- OPTION ...]
   --files N         files in the catalogue (default 1000000)
@@ -112,10 +113,4 @@ function readOptions() {
     console.error(`bench:index: ${error.message}\n${USAGE}`);
     process.exit(2);
   }
-}
-
-function wholeNumber(option, text, max) {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= 1 && value <= max) return value;
-  throw new Error(`${option} is '${text}', not a whole number from 1 to ${max}`);
 }

@@ -1,105 +1,140 @@
-// Swarms for measurements: the programs of `npm start` on free ports, with data of their own.
+// `npm run bench:swarm [-- OPTION ...]`: what docs/performance.md quotes of crowds. Everything happens in namespaces of its
+// own (network, processes, mounts), made by unshare(1) around load-tests/swarm-lab.mjs: when that ends, however it ends, the
+// kernel ends every process in there and takes every link away, and the machine's own network has never been touched.
 
-import { rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { ChildProgram, portTrouble } from '../scripts/child-program.mjs';
-import { folderFromRoot, indexProgram, peerProgram } from '../scripts/local-swarm.mjs';
-import { root } from '../scripts/setup.mjs';
+import { spawn } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { root, setUp } from '../scripts/setup.mjs';
+import { findProgram, wholeNumber } from './bench-command.mjs';
 
-/** Below the ports that systems give out by themselves. */
-const PORTS = { first: 10_000, count: 20_000 };
-const TRIES = 100;
-const STOP_MS = 30_000;
+const USAGE = `npm run bench:swarm [-- OPTION ...]
+  --scenario ID[,ID ...]   what to measure (default crowd-4)
+  --all                    every scenario there is; takes about an hour
+  --list                   prints the scenarios and ends
+  --peers N --mbit N --mib N
+                           a crowd of your own instead: peers that want the file, rate of each link, size
+  --systems NAME[,NAME]    of shoal, libtorrent, aria2, curl (default all)
+  --runs N                 how often each is run (default 3; curl runs once)
+  --dir FOLDER             where the data goes while it runs (default data)`;
 
-/** A port of 127.0.0.1 that is free, with `around` free ones on either side. */
-export async function freePort(around = 0) {
-  for (let i = 0; i < TRIES; i += 1) {
-    const port = PORTS.first + around + Math.floor(Math.random() * (PORTS.count - 2 * around));
-    const span = Array.from({ length: 2 * around + 1 }, (_, at) => port - around + at);
-    const troubles = await Promise.all(span.map(portTrouble));
-    if (troubles.every((trouble) => trouble === undefined)) return port;
-  }
-  throw new Error('found no free port on 127.0.0.1');
+setUp();
+const { SCENARIOS, DEFAULT_SCENARIOS, crowdScenario } = await import('../dist/load-tests/swarm/scenarios.js');
+const { SYSTEM_NAMES } = await import('../dist/load-tests/swarm/crowd.js');
+const { MOST_NODES } = await import('../dist/load-tests/swarm/lab-plan.js');
+
+const options = readOptions();
+await requireMeans();
+await mkdir(options.parent, { recursive: true });
+process.exitCode = await runInside();
+
+/** Resolves to the exit code of the lab. */
+async function runInside() {
+  const script = join(root, 'load-tests/swarm-lab.mjs');
+  const child = spawn(
+    'unshare',
+    [
+      ...['--net', '--mount', '--pid', '--fork', '--mount-proc', '--kill-child=SIGKILL'],
+      ...[process.execPath, script, JSON.stringify(options)],
+    ],
+    { stdio: ['pipe', 'inherit', 'inherit'], detached: true },
+  );
+  // The end of its standard input tells the lab to stop: unshare passes no signals on, and this one comes even when this
+  // process is killed.
+  child.stdin.on('error', () => undefined);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.stdin.end());
+  return await new Promise((resolve) => {
+    child.once('error', (error) => {
+      console.error(`bench:swarm: ${error.message}`);
+      resolve(1);
+    });
+    child.once('exit', (code) => resolve(code ?? 1));
+  });
 }
 
-/** Starts swarms one after the other below `folder`, and knows all of them, so that none is left behind. */
-export class BenchSwarms {
-  #folder;
-  #signal;
-  #started = 0;
-  #children = new Set();
-
-  /** @param {{ folder: string, signal: AbortSignal }} options when the signal fires, starting a swarm fails */
-  constructor({ folder, signal }) {
-    this.#folder = folder;
-    this.#signal = signal;
+async function requireMeans() {
+  if (process.platform !== 'linux') fail('network namespaces and shaped links are things of Linux');
+  if (process.getuid?.() !== 0)
+    fail('it makes network namespaces and shapes their links, for which it must run as root');
+  for (const [program, packageName] of [
+    ['ip', 'iproute2'],
+    ['tc', 'iproute2'],
+    ['unshare', 'util-linux'],
+    ['nsenter', 'util-linux'],
+  ]) {
+    if ((await findProgram(program)) === undefined)
+      fail(`${program} is not installed (Debian: apt-get install ${packageName})`);
   }
+}
 
-  /** Resolves to a BenchSwarm (load-tests/transfer/environment.ts) when every program is ready. */
-  async start(peerCount) {
-    this.#started += 1;
-    const dataDir = folderFromRoot(join(this.#folder, String(this.#started)));
-    const place = { port: await freePort(peerCount), dataDir };
-    const programs = [
-      indexProgram(place),
-      ...Array.from({ length: peerCount }, (_, i) => peerProgram(i + 1, place)),
-    ].map((program) => ({ ...program, logFile: join(this.#folder, `logs-${this.#started}`, `${program.name}.log`) }));
-    const [index, ...peers] = programs;
-    const stages = [await this.#startAll([index]), await this.#startAll(peers)];
-    return {
-      index: { ...describe(stages[0][0]), folder: resolve(root, index.folders[0]) },
-      peers: stages[1].map((child) => ({ ...describe(child), socket: resolve(root, child.program.socket) })),
-      stop: async () => {
-        for (const stage of stages.reverse()) await this.#stop(stage);
-        await rm(resolve(root, dataDir), { recursive: true, force: true });
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        scenario: { type: 'string' },
+        all: { type: 'boolean', default: false },
+        list: { type: 'boolean', default: false },
+        peers: { type: 'string' },
+        mbit: { type: 'string' },
+        mib: { type: 'string' },
+        systems: { type: 'string', default: SYSTEM_NAMES.join(',') },
+        runs: { type: 'string', default: '3' },
+        dir: { type: 'string', default: join(root, 'data') },
+        help: { type: 'boolean', short: 'h' },
       },
+    });
+    if (values.help) end(USAGE);
+    if (values.list) end(SCENARIOS.map(({ id, title }) => `${id.padEnd(20)}${title}`).join('\n'));
+    return {
+      runs: wholeNumber('--runs', values.runs, 99),
+      scenarios: scenariosOf(values),
+      systems: chosen('--systems', values.systems, SYSTEM_NAMES),
+      command: ['npm run bench:swarm', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' '),
+      parent: values.dir,
     };
-  }
-
-  /** Starts an index alone, on data that is there already and stays. Resolves when it is ready. */
-  async startIndex(dataDir) {
-    const program = indexProgram({ port: await freePort(), dataDir: folderFromRoot(dataDir) });
-    const children = await this.#startAll([program]);
-    return { ...describe(children[0]), stop: () => this.#stop(children) };
-  }
-
-  /** Ends whatever still runs after something failed, and resolves when all are gone, however they ended. */
-  async stopAll() {
-    await this.#end([...this.#children]);
-  }
-
-  killAll() {
-    for (const child of this.#children) child.kill('SIGKILL');
-  }
-
-  async #startAll(programs) {
-    const children = programs.map((program) => new ChildProgram(program));
-    for (const child of children) this.#children.add(child);
-    const ready = await Promise.all(children.map((child) => child.becomesReady(this.#signal)));
-    this.#signal.throwIfAborted();
-    const late = children.find((_, i) => !ready[i]);
-    if (late) throw new Error(`${late.name} did not become ready:\n${late.lastLog().join('\n')}`);
-    return children;
-  }
-
-  async #stop(children) {
-    const ends = await this.#end(children);
-    const at = ends.findIndex(({ code }) => code !== 0);
-    if (at < 0) return;
-    const { code, signal } = ends[at];
-    throw new Error(`${children[at].name} ended with ${signal ?? `exit code ${code}`} instead of stopping cleanly`);
-  }
-
-  async #end(children) {
-    for (const child of children) child.kill('SIGTERM');
-    const timer = setTimeout(() => this.killAll(), STOP_MS);
-    const ends = await Promise.all(children.map((child) => child.ended));
-    clearTimeout(timer);
-    for (const child of children) this.#children.delete(child);
-    return ends;
+  } catch (error) {
+    console.error(`bench:swarm: ${error.message}\n${USAGE}`);
+    return process.exit(2);
   }
 }
 
-function describe(child) {
-  return { name: child.name, pid: child.pid, url: child.program.url };
+function scenariosOf({ scenario, all, peers, mbit, mib }) {
+  const own = [peers, mbit, mib];
+  if (own.some((value) => value !== undefined)) {
+    if (own.includes(undefined)) throw new Error('--peers, --mbit and --mib go together');
+    if (scenario !== undefined || all) throw new Error('a crowd of your own cannot be named too');
+    return [
+      crowdScenario(
+        wholeNumber('--peers', peers, MOST_NODES - 1),
+        wholeNumber('--mbit', mbit, 10_000),
+        wholeNumber('--mib', mib, 2 ** 20) * 2 ** 20,
+      ),
+    ];
+  }
+  if (all && scenario !== undefined) throw new Error('--all and --scenario exclude each other');
+  if (all) return SCENARIOS;
+  const ids = chosen(
+    '--scenario',
+    scenario ?? DEFAULT_SCENARIOS.join(','),
+    SCENARIOS.map(({ id }) => id),
+  );
+  return SCENARIOS.filter(({ id }) => ids.includes(id));
+}
+
+function chosen(option, text, known) {
+  const names = text.split(',');
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new Error(`${option} has '${unknown}', which is none of ${known.join(', ')}`);
+  return names;
+}
+
+function fail(why) {
+  console.error(`bench:swarm: ${why}`);
+  process.exit(1);
+}
+
+function end(text) {
+  console.log(text);
+  process.exit(0);
 }

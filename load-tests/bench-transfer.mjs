@@ -1,11 +1,12 @@
 // `npm run bench:transfer [-- OPTION ...]`: what the README and docs/performance.md quote. Set-up, then an index and peers
 // as separate processes with passing data, then a report in Markdown on stdout; what it does meanwhile goes to stderr.
 
-import { access, constants, mkdir, mkdtemp, readdir, rm, statfs } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { mkdir, mkdtemp, readdir, rm, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root, setUp } from '../scripts/setup.mjs';
-import { BenchSwarms, freePort } from './bench-swarm.mjs';
+import { findProgram, plainEnvironment, wholeNumber } from './bench-command.mjs';
+import { BenchSwarms, freePort } from './passing-swarms.mjs';
 
 const USAGE = `npm run bench:transfer [-- OPTION ...]
   --runs N       how often the large file is moved (default 3)
@@ -29,7 +30,6 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
 await mkdir(options.parent, { recursive: true });
 await requireSpace();
 const folder = await mkdtemp(join(options.parent, 'bench-'));
-const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SHOAL_')));
 const swarms = new BenchSwarms({ folder, signal: stopping.signal });
 process.on('exit', () => swarms.killAll());
 process.exitCode = await main();
@@ -40,7 +40,7 @@ async function main() {
     const report = await runTransferBench(
       {
         folder,
-        environment,
+        environment: plainEnvironment(),
         shoal: join(root, 'dist/peer/cli.js'),
         findProgram,
         freePort,
@@ -84,21 +84,6 @@ async function removeAllButLogs(isAll) {
   if (isAll) await rm(folder, { recursive: true, force: true });
 }
 
-/** Debian keeps nginx in a folder that is not in everybody's PATH. */
-async function findProgram(name) {
-  for (const place of [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']) {
-    if (place === '') continue;
-    const path = join(place, name);
-    try {
-      await access(path, constants.X_OK);
-      return path;
-    } catch {
-      // Not here.
-    }
-  }
-  return undefined;
-}
-
 function readOptions() {
   try {
     const { values } = parseArgs({
@@ -128,10 +113,4 @@ function readOptions() {
     console.error(`bench:transfer: ${error.message}\n${USAGE}`);
     process.exit(2);
   }
-}
-
-function wholeNumber(option, text, max) {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= 1 && value <= max) return value;
-  throw new Error(`${option} is '${text}', not a whole number from 1 to ${max}`);
 }

@@ -15,14 +15,19 @@ export class ChildProgram {
   #child;
   #logStart;
 
-  /** @param {object} program from local-swarm.mjs */
+  /**
+   * @param {object} program from local-swarm.mjs; with a `launcher`, the words of a command that runs what follows it, such
+   * as one that enters a network namespace
+   */
   constructor(program) {
     this.program = program;
     for (const folder of [...program.folders, dirname(program.logFile)])
       mkdirSync(resolve(root, folder), { recursive: true });
     const log = openSync(resolve(root, program.logFile), 'a');
     this.#logStart = fstatSync(log).size;
-    this.#child = spawn(process.execPath, [join(root, 'dist/peer/cli.js'), program.command], {
+    const command = [process.execPath, join(root, 'dist/peer/cli.js'), program.command];
+    const [launcher, ...args] = [...(program.launcher ?? []), ...command];
+    this.#child = spawn(launcher, args, {
       cwd: root,
       env: { ...process.env, ...program.environment },
       stdio: ['ignore', log, log],

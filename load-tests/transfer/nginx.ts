@@ -6,24 +6,40 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { BenchEnvironment } from './environment.js';
 
 const START_MS = 10_000;
+const LOOPBACK = '127.0.0.1';
 const STATUS_NO_FOLDER_LISTING = 403;
 
-/** An nginx in one process that serves a folder on loopback. */
+/** An nginx in one process that serves a folder. */
 export interface Nginx {
   readonly pid: number;
   readonly url: string;
   stop(): Promise<void>;
 }
 
+/** How to start one; on loopback, unless said otherwise. */
+export interface NginxOptions {
+  readonly program: string;
+  readonly port: number;
+  readonly served: string;
+  readonly signal: AbortSignal;
+  /** Put before the command, such as what enters a network namespace. */
+  readonly launcher?: readonly string[];
+  /** Where it listens. */
+  readonly address?: string;
+  /** Where it is reached from here, if that is not where it listens. */
+  readonly reachedAt?: string;
+}
+
 /** Starts nginx as people set it up to send files: sendfile, no log. Rejects when it is not ready in time. */
 export async function startNginx(
   { folder, environment }: Pick<BenchEnvironment, 'folder' | 'environment'>,
-  options: { readonly program: string; readonly port: number; readonly served: string; readonly signal: AbortSignal },
+  options: NginxOptions,
 ): Promise<Nginx> {
-  const { program, port, served, signal } = options;
+  const { program, port, served, signal, launcher = [], address = LOOPBACK, reachedAt = address } = options;
   const configuration = join(folder, 'nginx.conf');
-  await writeFile(configuration, configurationOf({ folder, port, served }));
-  const child = spawn(program, ['-e', 'stderr', '-p', folder, '-c', configuration], {
+  await writeFile(configuration, configurationOf({ folder, address, port, served }));
+  const [command = program, ...args] = [...launcher, program, '-e', 'stderr', '-p', folder, '-c', configuration];
+  const child = spawn(command, args, {
     env: environment,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -31,7 +47,7 @@ export async function startNginx(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said += text;
   });
-  const url = `http://127.0.0.1:${port}`;
+  const url = `http://${reachedAt}:${port}`;
   try {
     await untilItAnswers(child, url, signal);
   } catch (cause) {
@@ -41,7 +57,17 @@ export async function startNginx(
   return { pid: child.pid as number, url, stop: () => stop(child) };
 }
 
-function configurationOf({ folder, port, served }: { folder: string; port: number; served: string }): string {
+function configurationOf({
+  folder,
+  address,
+  port,
+  served,
+}: {
+  readonly folder: string;
+  readonly address: string;
+  readonly port: number;
+  readonly served: string;
+}): string {
   const passing = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   return `
 daemon off;
@@ -56,7 +82,7 @@ http {
   default_type application/octet-stream;
   ${passing.map((name) => `${name}_temp_path "${folder}/nginx-${name}";`).join('\n  ')}
   server {
-    listen 127.0.0.1:${port};
+    listen ${address}:${port};
     root "${served}";
   }
 }

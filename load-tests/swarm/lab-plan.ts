@@ -1,0 +1,113 @@
+/*
+ * The network of a lab, as commands of iproute2 and nothing else. Every node is a network namespace with two cards:
+ * `eth0` on a bridge where both directions of every link are shaped, and `ctl0` on another bridge where nothing is, for
+ * the index and for whoever measures. Both bridges lie in the namespace that this process runs in (the hub), so the
+ * uplink of a node is shaped at its own card and its downlink at the bridge's port.
+ */
+
+/** One command with its arguments. */
+export type Command = readonly [string, ...string[]];
+
+/** How links are shaped: the queueing discipline of the kernel that does it. */
+export type Shaper = 'tbf' | 'htb';
+
+/** One end of the network. */
+export interface LabNode {
+  readonly name: string;
+  /** On the shaped network. */
+  readonly address: string;
+  /** On the network for control. */
+  readonly controlAddress: string;
+  /** The hub's card for its shaped link: what it sends is what the node receives. */
+  readonly port: string;
+  /** Put before a command, makes it run in there. */
+  readonly inside: readonly string[];
+}
+
+/** Where the hub is reached on the network for control. */
+export const HUB_ADDRESS = '10.78.0.254';
+/** Nodes that the addresses below suffice for. */
+export const MOST_NODES = 250;
+
+/** What a link may send at once after a pause: one packet as the kernel hands it down uncut, and not much more. */
+const BURST_BYTES = 80 * 1024;
+/** What waits longer than this is dropped, as a switch does. */
+const QUEUE_MS = 50;
+
+/** The node with this number, from 0. */
+export function labNode(number: number): LabNode {
+  const name = `n${number}`;
+  return {
+    name,
+    address: `10.77.0.${number + 1}`,
+    controlAddress: `10.78.0.${number + 1}`,
+    port: `p${number}`,
+    inside: ['nsenter', `--net=/run/netns/${name}`],
+  };
+}
+
+/** What makes the two bridges. */
+export function hubCommands(): readonly Command[] {
+  return [
+    ['ip', 'link', 'set', 'lo', 'up'],
+    ['ip', 'link', 'add', 'shaped', 'type', 'bridge'],
+    ['ip', 'link', 'set', 'shaped', 'up'],
+    ['ip', 'link', 'add', 'control', 'type', 'bridge'],
+    ['ip', 'addr', 'add', `${HUB_ADDRESS}/24`, 'dev', 'control'],
+    ['ip', 'link', 'set', 'control', 'up'],
+  ];
+}
+
+/** What makes a node whose link carries `mbit` Mbit/s each way. */
+export function nodeCommands(node: LabNode, { mbit, shaper }: { mbit: number; shaper: Shaper }): readonly Command[] {
+  const { name } = node;
+  return [
+    ['ip', 'netns', 'add', name],
+    ['ip', '-n', name, 'link', 'set', 'lo', 'up'],
+    ...cardCommands(node, { card: 'eth0', port: node.port, bridge: 'shaped', address: node.address }),
+    ...cardCommands(node, { card: 'ctl0', port: `c${node.port}`, bridge: 'control', address: node.controlAddress }),
+    ...shapeCommands(shaper, mbit, 'eth0').map((command): Command => ['tc', '-n', name, ...command]),
+    ...shapeCommands(shaper, mbit, node.port).map((command): Command => ['tc', ...command]),
+  ];
+}
+
+/** What takes a node away; its processes have ended before. */
+export function removeCommands({ name }: LabNode): readonly Command[] {
+  return [['ip', 'netns', 'del', name]];
+}
+
+/** What takes the bridges away. */
+export function removeHubCommands(): readonly Command[] {
+  return [
+    ['ip', 'link', 'del', 'shaped'],
+    ['ip', 'link', 'del', 'control'],
+  ];
+}
+
+/** What shapes one card, without the `tc` before it. */
+export function shapeCommands(shaper: Shaper, mbit: number, card: string): readonly (readonly string[])[] {
+  const limitBytes = Math.round((mbit * 1e6 * QUEUE_MS) / 1000 / 8) + BURST_BYTES;
+  const [rate, burst, limit] = [`${mbit}mbit`, String(BURST_BYTES), String(limitBytes)];
+  const add = ['qdisc', 'add', 'dev', card];
+  if (shaper === 'tbf') return [[...add, 'root', 'tbf', 'rate', rate, 'burst', burst, 'limit', limit]];
+  const hierarchy = [...add, 'root', 'handle', '1:', 'htb', 'default', '1'];
+  const link = ['class', 'add', 'dev', card, 'parent', '1:', 'classid', '1:1', 'htb', 'rate', rate];
+  return [
+    hierarchy,
+    [...link, 'burst', burst, 'cburst', burst],
+    [...add, 'parent', '1:1', 'handle', '10:', 'bfifo', 'limit', limit],
+  ];
+}
+
+function cardCommands(
+  { name }: LabNode,
+  options: { readonly card: string; readonly port: string; readonly bridge: string; readonly address: string },
+): readonly Command[] {
+  const { card, port, bridge, address } = options;
+  return [
+    ['ip', 'link', 'add', port, 'type', 'veth', 'peer', 'name', card, 'netns', name],
+    ['ip', 'link', 'set', port, 'master', bridge, 'up'],
+    ['ip', '-n', name, 'addr', 'add', `${address}/24`, 'dev', card],
+    ['ip', '-n', name, 'link', 'set', card, 'up'],
+  ];
+}

@@ -1,0 +1,66 @@
+import type { CrowdRun } from './crowd-run.js';
+import { crowdScenario } from './scenarios.js';
+import { formatSwarmReport, type SwarmFindings } from './swarm-report.js';
+
+const SCENARIO = crowdScenario(1, 8, 2 ** 20);
+
+function runOf(seconds: number | undefined, duplicateBytes?: number): CrowdRun {
+  const reading = (atMs: number, bytes: number) => ({
+    atMs,
+    nodes: [
+      { sentBytes: bytes, receivedBytes: 0 },
+      { sentBytes: 0, receivedBytes: bytes },
+    ],
+  });
+  return {
+    nodes: [{ node: 1, beganSeconds: 0, finishedSeconds: seconds }],
+    firstHolderBytes: 2 ** 20,
+    duplicateBytes,
+    cpuSeconds: 0.5,
+    readings: [reading(0, 0), reading(1000, 500_000)],
+    incidentSeconds: undefined,
+  };
+}
+
+const FINDINGS: SwarmFindings = {
+  machine: 'a machine',
+  command: 'npm run bench:swarm',
+  loadBefore: 0.25,
+  shaper: 'tbf',
+  missing: ['aria2c'],
+  scenarios: [
+    {
+      scenario: SCENARIO,
+      systems: [
+        { system: { name: 'shoal', title: 'Shoal' }, runs: [runOf(1.2, 0), runOf(1.1, 0), runOf(1.5, 10486)] },
+        { system: { name: 'libtorrent', title: 'libtorrent' }, runs: [runOf(2), runOf(undefined)] },
+      ],
+    },
+  ],
+};
+
+describe('the report', () => {
+  const report = formatSwarmReport(FINDINGS);
+
+  it('says where, how and without what it was measured', () => {
+    expect(report).toContain('Machine: a machine. Load before: 0.25.');
+    expect(report).toContain('Command: `npm run bench:swarm`.');
+    expect(report).toContain('token bucket filter (tc, TBF)');
+    expect(report).toContain('Left out, because it is not installed: aria2c.');
+    expect(report).toContain('Lower bound: 1.05 s.');
+  });
+
+  it('gives medians with their spread', () => {
+    expect(report).toContain(
+      '| Shoal | 3 | 3 of 3 | 1.20 (1.10-1.50) | 1.14 (1.05-1.43) | 1.00 | 0.0 (0.0-1.0) | 0.5 |',
+    );
+  });
+
+  it('counts who did not finish, and has no figure for what nobody told', () => {
+    expect(report).toContain('| libtorrent | 2 | 1 of 2 | 2.00 | 1.91 | 1.00 | - | 0.5 |');
+  });
+
+  it('shows how we used the links', () => {
+    expect(report).toContain('| first holder’s uplink | 50 | 50 | 50 | 50 | 50 | 50 | 50 | 50 | 50 | 50 |');
+  });
+});

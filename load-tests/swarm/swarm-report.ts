@@ -1,0 +1,119 @@
+import { formatSpread, markdownTable, spreadOf } from '../transfer/figures.js';
+import type { CrowdSystem } from './crowd.js';
+import { boundOf, type CrowdFigures, crowdFigures } from './crowd-figures.js';
+import type { CrowdRun } from './crowd-run.js';
+import type { Shaper } from './lab-plan.js';
+import { linkUse } from './link-traffic.js';
+import type { Scenario } from './scenarios.js';
+
+/** The runs of one system in one scenario. */
+export interface SystemRuns {
+  readonly system: Pick<CrowdSystem, 'name' | 'title'>;
+  readonly runs: readonly CrowdRun[];
+}
+
+/** Everything that was found. */
+export interface SwarmFindings {
+  readonly machine: string;
+  readonly command: string;
+  readonly loadBefore: number;
+  readonly shaper: Shaper;
+  /** What could not be compared with, and what to install for it. */
+  readonly missing: readonly string[];
+  readonly scenarios: readonly { readonly scenario: Scenario; readonly systems: readonly SystemRuns[] }[];
+}
+
+const NONE = '-';
+const SLICES = 10;
+const SHAPER_NAMES: Readonly<Record<Shaper, string>> = {
+  tbf: 'the kernel’s token bucket filter (tc, TBF)',
+  htb: 'the kernel’s hierarchical token bucket (tc, HTB)',
+};
+
+/** The findings as people read them, in Markdown. */
+export function formatSwarmReport(findings: SwarmFindings): string {
+  return [
+    `Machine: ${findings.machine}. Load before: ${findings.loadBefore.toFixed(2)}.`,
+    `Command: \`${findings.command}\`.`,
+    `Links are shaped by ${SHAPER_NAMES[findings.shaper]}, each way at each node.`,
+    ...findings.missing.map((program) => `Left out, because it is not installed: ${program}.`),
+    'Medians, in brackets the lowest and the highest. Ratio: to the lower bound, of which headers alone cost 1.05.',
+    ...findings.scenarios.flatMap(({ scenario, systems }) => ['', ...scenarioSection(scenario, systems)]),
+    '',
+  ].join('\n');
+}
+
+function scenarioSection(scenario: Scenario, systems: readonly SystemRuns[]): string[] {
+  const ours = systems.find(({ system }) => system.name === 'shoal');
+  const use = ours === undefined ? [] : ['', ...useSection(scenario, ours.runs)];
+  return [
+    `### ${scenario.title}`,
+    '',
+    `Lower bound: ${boundOf(scenario).toFixed(2)} s.`,
+    '',
+    crowdTable(scenario, systems),
+    ...lateComers(scenario, systems),
+    ...use,
+  ];
+}
+
+function crowdTable(scenario: Scenario, systems: readonly SystemRuns[]): string {
+  const head = ['', 'runs', 'finished', 'makespan s', 'ratio', 'first holder sent, copies', 'duplicates %', 'CPU s'];
+  const rows = systems.map(({ system, runs }) => {
+    const figures = runs.map((run) => crowdFigures(run, scenario));
+    const sum = (part: (figure: CrowdFigures) => number) => figures.reduce((total, figure) => total + part(figure), 0);
+    return [
+      system.title,
+      String(runs.length),
+      `${sum(({ finished }) => finished)} of ${sum(({ counted }) => counted)}`,
+      spread(figures, ({ makespanSeconds }) => makespanSeconds, 2),
+      spread(figures, ({ ratio }) => ratio, 2),
+      spread(figures, ({ firstHolderCopies }) => firstHolderCopies, 2),
+      spread(figures, ({ duplicates }) => (duplicates === undefined ? undefined : duplicates * 100), 1),
+      spread(figures, ({ cpuSeconds }) => cpuSeconds, 1),
+    ];
+  });
+  return markdownTable([head, ...rows]);
+}
+
+/** Of those runs in which there is such a figure. */
+function spread(
+  figures: readonly CrowdFigures[],
+  of: (figure: CrowdFigures) => number | undefined,
+  digits: number,
+): string {
+  const known = figures.map(of).filter((figure) => figure !== undefined);
+  return known.length === 0 ? NONE : formatSpread(spreadOf(known), digits);
+}
+
+function lateComers(scenario: Scenario, systems: readonly SystemRuns[]): string[] {
+  const lines = systems.flatMap(({ system, runs }) => {
+    const late = runs.flatMap((run) => crowdFigures(run, scenario).lateComer ?? []);
+    if (late.length === 0) return [];
+    const own = formatSpread(spreadOf(late.map(({ seconds }) => seconds)), 2);
+    const others = formatSpread(spreadOf(late.map(({ othersSeconds }) => othersSeconds)), 2);
+    return [`- ${system.title}: the late comer took ${own} s, the slowest of the others ${others} s.`];
+  });
+  return lines.length === 0 ? [] : ['', ...lines];
+}
+
+/** How the links were used in the run whose makespan is the median. */
+function useSection(scenario: Scenario, runs: readonly CrowdRun[]): string[] {
+  const byTime = runs
+    .map((run) => ({ run, seconds: crowdFigures(run, scenario).makespanSeconds ?? Number.POSITIVE_INFINITY }))
+    .sort((a, b) => a.seconds - b.seconds);
+  const median = byTime[Math.floor((byTime.length - 1) / 2)]?.run;
+  if (median === undefined) return [];
+  const use = linkUse(median.readings, scenario.mbits, SLICES);
+  const percent = (value: number) => String(Math.round(value * 100));
+  return [
+    'How Shoal used the links in its median run, % in each tenth of the time (headers of packets left out):',
+    '',
+    markdownTable([
+      ['', ...use.map((_, at) => String(at + 1))],
+      ['first holder’s uplink', ...use.map(({ firstUplink }) => percent(firstUplink))],
+      ['other uplinks', ...use.map(({ otherUplinks }) => percent(otherUplinks))],
+      ['downlinks', ...use.map(({ downlinks }) => percent(downlinks))],
+    ]),
+  ];
+}
