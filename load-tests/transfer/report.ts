@@ -18,6 +18,8 @@ export function formatReport(figures: TransferFigures, options: TransferBenchOpt
     '',
     transferTable(figures.rounds, options.bytes),
     '',
+    lagSentence(figures),
+    '',
     `### Publishing ${size}, on the disk when it is over`,
     '',
     putTable(figures.rounds, options.bytes),
@@ -84,6 +86,16 @@ function transferTable(rounds: readonly Round[], bytes: number): string {
   return markdownTable([head, ...ways.map((way) => wayRow(way, theirs, bytes))]);
 }
 
+function lagSentence({ rounds, many }: TransferFigures): string {
+  const lag = (side: 'sender' | 'receiver') =>
+    formatSpread(inMs(spreadOf(rounds.map(({ get }) => get.lagSeconds[side]))), 1);
+  const manyLag = Math.max(many.lagSeconds.sender, many.lagSeconds.receiver) * 1000;
+  return (
+    `p99 of the delay of the event loop meanwhile: ${lag('sender')} ms in the sender, ${lag('receiver')} ms in the receiver; ` +
+    `${manyLag.toFixed(1)} ms with ${many.count} files at once (${Math.round((many.count * many.bytes) / 1e6 / many.seconds)} MB/s together).`
+  );
+}
+
 function putTable(rounds: readonly Round[], bytes: number): string {
   const copies = rounds.flatMap(({ dd }) => (dd === undefined ? [] : [dd]));
   const puts = rounds.map(({ put }) => put);
@@ -117,7 +129,7 @@ function wayRow(way: Way, reference: Way, bytes: number): string[] {
   ];
 }
 
-function memoryTable({ single, rounds }: TransferFigures, { bytes }: TransferBenchOptions): string {
+function memoryTable({ single, rounds, many }: TransferFigures, { bytes }: TransferBenchOptions): string {
   const row = (title: string, { peakBytes, put, get }: Round) => [
     title,
     ...[peakBytes.sender, peakBytes.receiver, peakBytes.index, put.command.peakBytes, get.command.peakBytes].map(
@@ -135,6 +147,12 @@ function memoryTable({ single, rounds }: TransferFigures, { bytes }: TransferBen
     ...(first === undefined ? [] : [row(formatFileSize(bytes), first)]),
     ...(last === undefined || last === first ? [] : [row(`after ${rounds.length} of ${formatFileSize(bytes)}`, last)]),
     ...ofSize((size) => size >= bytes),
+    [
+      `${many.count} of ${formatFileSize(many.bytes)} at once`,
+      formatMiB(many.peakBytes.sender),
+      formatMiB(many.peakBytes.receiver),
+      ...[NONE, NONE, NONE],
+    ],
     ...(download === undefined
       ? []
       : [['nginx, `curl`', formatMiB(download.sender), formatMiB(download.receiver), NONE, NONE, NONE]]),

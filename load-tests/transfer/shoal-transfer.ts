@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type BenchEnvironment, type BenchPeer, runShoal } from './environment.js';
+import { loopLagSeconds } from './loop-lag.js';
 import type { MeasuredCommand } from './measured-command.js';
 import { type ProcessUsage, usageOf } from './process-usage.js';
 import { settle, withCopy } from './work-file.js';
@@ -15,7 +16,7 @@ export interface Put {
   readonly daemonCpuSeconds: number;
 }
 
-/** CPU time of the two sides of a transfer, in seconds. */
+/** Some time of the two sides of a transfer, in seconds. */
 export interface TwoSides {
   readonly sender: number;
   readonly receiver: number;
@@ -25,6 +26,8 @@ export interface TwoSides {
 export interface Get {
   /** Until the receiving peer had verified and stored all of it. CPU time is that of the two daemons. */
   readonly stored: { readonly seconds: number; readonly cpuSeconds: TwoSides };
+  /** p99 of the delay of the daemons' event loops until the command was over, in seconds. */
+  readonly lagSeconds: TwoSides;
   /** Until the command was over and FILE there. */
   readonly delivered: { readonly seconds: number; readonly cpuSeconds: TwoSides };
   readonly command: MeasuredCommand;
@@ -50,6 +53,12 @@ export async function fetchFile(
       sender: cpuSince(before.sender, sender),
       receiver: cpuSince(before.receiver, receiver),
     });
+    const lags = async () => ({
+      sender: await loopLagSeconds(sender, bench.signal),
+      receiver: await loopLagSeconds(receiver, bench.signal),
+    });
+    // Each reading begins anew.
+    await lags();
     const beganMs = performance.now();
     let stored: Get['stored'] | undefined;
     const args = ['get', basename(source), '--to', target, '--quiet', '--progress', 'json'];
@@ -57,7 +66,8 @@ export async function fetchFile(
       if (isWriting(line)) stored ??= { seconds: (performance.now() - beganMs) / 1000, cpuSeconds: sides() };
     });
     if (stored === undefined) throw new Error('`shoal get` did not say when it had all of the file');
-    return { stored, delivered: { seconds: command.seconds, cpuSeconds: sides() }, command };
+    const delivered = { seconds: command.seconds, cpuSeconds: sides() };
+    return { stored, delivered, command, lagSeconds: await lags() };
   });
 }
 

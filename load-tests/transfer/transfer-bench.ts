@@ -4,6 +4,7 @@ import { type BenchEnvironment, withSwarm } from './environment.js';
 import { formatFileSize } from './figures.js';
 import { type ListingFigures, measureListing } from './listing.js';
 import { describeMachine } from './machine.js';
+import { type ManyFigures, measureMany } from './many-at-once.js';
 import { startNginx } from './nginx.js';
 import { formatReport } from './report.js';
 import { type Round, runRound, servedFolder } from './round.js';
@@ -12,11 +13,15 @@ import { measureStartUp, type StartUpFigure } from './start-up.js';
 /*
  * The bench of transfers, each part in a swarm of its own, so that no figure depends on what ran before:
  *
- *   a small file, and how long commands take to start -> rounds with the large file -> (a very large file) -> a full catalogue
+ *   a small file, and how long commands take to start -> rounds with the large file -> (a very large file)
+ *   -> many at once -> a full catalogue
  */
 
 const SMALL_BYTES = 64 * 2 ** 20;
 const BIG_FACTOR = 4;
+const MANY = 50;
+/** Many files together are this much larger than the large one. */
+const MANY_FACTOR = 1.5625;
 
 /** What to measure. */
 export interface TransferBenchOptions {
@@ -43,6 +48,7 @@ export interface TransferFigures {
   /** What the rounds with one file each found, by its size. */
   readonly single: readonly { readonly bytes: number; readonly round: Round }[];
   readonly rounds: readonly Round[];
+  readonly many: ManyFigures;
   readonly listing: ListingFigures;
 }
 
@@ -54,6 +60,9 @@ export async function runTransferBench(bench: BenchEnvironment, options: Transfe
   const small = await measureSmall(bench, options);
   const { rounds, missing } = await measureRounds(bench, options);
   const big = options.isBig ? [await measureBig(bench, options.bytes * BIG_FACTOR)] : [];
+  const manyBytes = Math.round((options.bytes * MANY_FACTOR) / MANY);
+  bench.say(`${MANY} of ${formatFileSize(manyBytes)} at once`);
+  const many = await measureMany(bench, { count: MANY, bytes: manyBytes });
   bench.say(`a catalogue of ${options.files} files`);
   const listing = await measureListing(bench, options);
   const figures: TransferFigures = {
@@ -63,6 +72,7 @@ export async function runTransferBench(bench: BenchEnvironment, options: Transfe
     startUp: small.startUp,
     single: [small, ...big],
     rounds,
+    many,
     listing,
   };
   return formatReport(figures, options);
