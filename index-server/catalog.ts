@@ -55,6 +55,9 @@ export interface FileRow {
   readonly record: string;
 }
 
+/** What listings show of a file. */
+export type ListedFile = Pick<FileRow, 'id' | 'name' | 'owner' | 'size' | 'tags' | 'visibility' | 'publishedAt'>;
+
 /** Proof that `version` of a name and all below it are gone; signed. */
 export interface TombstoneRow {
   readonly ownerId: string;
@@ -237,12 +240,12 @@ export interface Catalog {
   /** Current files of this exact name that the reader may read, at most `limit`, in order of owner name. */
   visibleWithName(name: string, reader: Reader, limit: number): Promise<readonly FileRow[]>;
   /** In byte order of (name, owner). */
-  list(filter: ListFilter, reader: Reader, page: PageRequest): Promise<Page<FileRow>>;
+  list(filter: ListFilter, reader: Reader, page: PageRequest): Promise<Page<ListedFile>>;
   /**
    * Files whose names have words beginning with those of `text`, newest first; see search-words.ts for what a word is.
    * Throws `invalid` when there is no word in the text.
    */
-  search(text: string, reader: Reader, page: PageRequest): Promise<Page<FileRow>>;
+  search(text: string, reader: Reader, page: PageRequest): Promise<Page<ListedFile>>;
   /**
    * Changes one version in place. `make` gets the row as it is and returns the change; it may be called again when
    * another writer won the race. Throws `not_found` when the version is gone.

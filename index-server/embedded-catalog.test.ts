@@ -10,7 +10,7 @@ import type { Catalog } from './catalog.js';
 import { embeddedCatalog } from './embedded-catalog.js';
 import { openCatalog } from './open-catalog.js';
 import { describeCatalog } from './testing/catalog-contract.js';
-import { fileRow, idOf, peerRow, publish, tombstoneOf } from './testing/catalog-rows.js';
+import { fileRow, idOf, listedOf, peerRow, publish, tombstoneOf } from './testing/catalog-rows.js';
 
 const ANN = { userId: 'id-of-ann' };
 
@@ -54,7 +54,7 @@ describe('the file of the embedded catalog', () => {
     // What is in the files while the process still runs is what it leaves when it is killed.
     await cp(join(folder, 'crash'), join(folder, 'after crash'), { recursive: true });
     const after = await open(join(folder, 'after crash', 'index.db'));
-    expect((await after.list({}, ANN, { limit: 9 })).rows).toEqual([row]);
+    expect((await after.list({}, ANN, { limit: 9 })).rows).toEqual([listedOf(row)]);
     expect(await after.peer('peer-0')).toEqual(peerRow());
   });
 

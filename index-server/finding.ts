@@ -1,6 +1,6 @@
 import { type FileDetail, type FilePage, isFileId, LIMITS, type ListQuery, type Located } from './api.js';
 import { type Caller, PEER_SUBJECT } from './auth.js';
-import type { Catalog, FileRow, Page, PageRequest, UserRow } from './catalog.js';
+import type { Catalog, FileRow, ListedFile, Page, PageRequest, UserRow } from './catalog.js';
 import type { HolderDirectory } from './holder-directory.js';
 import type { IndexMetrics } from './metrics.js';
 import { noFile, resolve } from './resolve.js';
@@ -125,6 +125,6 @@ function pageRequest(limit: number | undefined, token: string | undefined): Page
   return { limit: limit ?? LIMITS.pageDefault, ...(token !== undefined && { token }) };
 }
 
-function pageOf({ rows, next }: Page<FileRow>): FilePage {
+function pageOf({ rows, next }: Page<ListedFile>): FilePage {
   return { files: rows.map(summaryOf), nextPage: next };
 }

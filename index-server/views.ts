@@ -1,8 +1,8 @@
 import type { FileDetail, FileSummary, Holder, RecordClaims } from './api.js';
-import type { FileRow } from './catalog.js';
+import type { FileRow, ListedFile } from './catalog.js';
 
 /** A stored file as listings show it. */
-export function summaryOf(row: FileRow): FileSummary {
+export function summaryOf(row: ListedFile): FileSummary {
   return {
     id: row.id,
     name: row.name,

@@ -1,13 +1,15 @@
-import type { FileRow, FindingCatalog, Page, PageRequest } from '../catalog.js';
+import type { FileRow, FindingCatalog, ListedFile, Page, PageRequest } from '../catalog.js';
 import type { EmbeddedDatabase } from './embedded-database.js';
 import { EmbeddedHistories, fileOf, type StoredVersion } from './embedded-histories.js';
 import { type Found, type Spot, scanEntries } from './embedded-scan.js';
-import { ALL, audiencesOf, checkLimit, idFacet, keyOf, placesOfName } from './index-keys.js';
+import { ALL, audiencesOf, checkLimit, compareBytes, idFacet, keyOf, placeOf, placesOfName } from './index-keys.js';
 import { type FileQuery, listQuery, pageOf, positionOf, searchQuery } from './queries.js';
 
 /** Below every age. */
 const NEWEST: Spot = { pos: Number.MIN_SAFE_INTEGER, row: 0 };
 
+const OF_NAME = `SELECT v.* FROM entries e CROSS JOIN versions v ON v.row = e.row
+  WHERE e.key = ? AND e.pos >= ? AND e.pos < ? ORDER BY e.pos, e.row LIMIT ?`;
 const IS_KNOWN = 'EXISTS (SELECT 1 FROM versions v WHERE v.id = j.value)';
 
 /** Lists, searches and look-ups of files in the embedded store. */
@@ -32,9 +34,13 @@ export function embeddedFinding(database: EmbeddedDatabase): FindingCatalog {
     },
     async visibleWithName(name, { userId }, limit) {
       const { from, to } = placesOfName(name);
-      const after = { pos: from, row: 0 };
-      const found = await scanEntries(database, { facets: [ALL], userId, after, before: to, limit: checkLimit(limit) });
-      return found.map(({ file }) => file);
+      const keys = audiencesOf({ userId }).map((audience) => keyOf(audience, ALL));
+      const found = keys.flatMap((key) => database.all<StoredVersion>(OF_NAME, key, from, to, checkLimit(limit)));
+      const placed = found.map((stored) => ({ file: fileOf(stored), place: placeOf(fileOf(stored)) }));
+      return placed
+        .sort((a, b) => compareBytes(a.place, b.place))
+        .slice(0, limit)
+        .map(({ file }) => file);
     },
     async list(filter, reader, request) {
       const asked = listQuery(filter, reader);
@@ -63,7 +69,7 @@ function existing(database: EmbeddedDatabase, condition: string, ids: readonly s
   return new Set(database.all<{ id: string }>(sql, JSON.stringify(ids)).map(({ id }) => id));
 }
 
-function filePage(found: readonly Found[], limit: number, queryName: string): Page<FileRow> {
+function filePage(found: readonly Found[], limit: number, queryName: string): Page<ListedFile> {
   return pageOf(found, { limit, queryName, rowOf: ({ file }) => file, positionOf: ({ pos, row }) => [pos, row] });
 }
 

@@ -55,12 +55,6 @@ export function fileOf(stored: StoredVersion): FileRow {
   };
 }
 
-/** The versions in rows of these numbers, by number; those that are gone are left out. */
-export function filesInRows(database: EmbeddedDatabase, rows: readonly number[]): ReadonlyMap<number, FileRow> {
-  const sql = 'SELECT v.* FROM json_each(?) j CROSS JOIN versions v ON v.row = j.value';
-  return new Map(database.all<StoredVersion>(sql, JSON.stringify(rows)).map((stored) => [stored.row, fileOf(stored)]));
-}
-
 /** Reads and writes histories of names, and keeps the index entries in step with them. */
 export class EmbeddedHistories {
   readonly #database: EmbeddedDatabase;

@@ -82,7 +82,7 @@ export function placesOfPrefix(prefix: string): PlaceRange | undefined {
 }
 
 /** The places of exactly this name. */
-export function placesOfName(name: string): PlaceRange {
+export function placesOfName(name: string): Required<PlaceRange> {
   return { from: name + SEPARATOR, to: name + String.fromCharCode(SEPARATOR.charCodeAt(0) + 1) };
 }
 

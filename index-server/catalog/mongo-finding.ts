@@ -1,5 +1,5 @@
 import type { Filter } from 'mongodb';
-import type { FileRow, FindingCatalog, PageRequest } from '../catalog.js';
+import type { FileRow, FindingCatalog, ListedFile, PageRequest } from '../catalog.js';
 import {
   ALL,
   audienceOf,
@@ -11,7 +11,7 @@ import {
   type PlaceRange,
   placesOfName,
 } from './index-keys.js';
-import { fileOf, type NameDocument, nameKey, versionsOf } from './mongo-names.js';
+import { fileOf, type NameDocument, nameKey, type StoredFile, versionsOf } from './mongo-names.js';
 import type { MongoStore } from './mongo-store.js';
 import { type FileQuery, listQuery, pageOf, positionOf, searchQuery } from './queries.js';
 
@@ -28,8 +28,20 @@ interface Part {
 
 interface Found {
   readonly at: string;
-  readonly file: FileRow;
+  readonly file: ListedFile;
 }
+
+/** Of a current version, what a listing shows. */
+const LISTED = [
+  'id',
+  'name',
+  'owner',
+  'size',
+  'tags',
+  'visibility',
+  'publishedAt',
+] as const satisfies readonly (keyof ListedFile)[];
+const LISTED_PROJECTION = Object.fromEntries(LISTED.map((field) => [`current.${field}`, 1]));
 
 /** Documents of a batch while the store is asked for more than it can tell apart. */
 const BATCH = 200;
@@ -65,10 +77,22 @@ export function mongoFinding(store: MongoStore): FindingCatalog {
         .filter((row) => row.id === id && canRead(row))
         .sort((a, b) => isOwn(b) - isOwn(a) || b.publishedAt - a.publishedAt);
     },
-    async visibleWithName(name, { userId }, limit) {
-      const part = { order: 'place' as const, range: placesOfName(name), limit: checkLimit(limit) };
-      const found = await findFiles(store, { facets: [ALL], userId }, part);
-      return found.map(({ file }) => file);
+    async visibleWithName(name, reader, limit) {
+      const { from, to } = placesOfName(name);
+      const queries = audiencesOf(reader).map((audience) =>
+        store
+          .collection('names')
+          .find({ placeKeys: keyOf(audience, ALL), place: { $gte: from, $lt: to } })
+          .project<Pick<NameDocument, 'current' | 'place'>>({ current: 1, place: 1 })
+          .sort({ place: 1 })
+          .limit(checkLimit(limit))
+          .toArray(),
+      );
+      return (await Promise.all(queries))
+        .flat()
+        .sort((a, b) => compareBytes(a.place, b.place))
+        .slice(0, limit)
+        .flatMap(({ current }) => (current === null ? [] : [fileOf(current)]));
     },
     async list(filter, reader, request) {
       const asked = listQuery(filter, reader);
@@ -128,7 +152,10 @@ async function findOfAudience(
   const cursor = store
     .collection('names')
     .find({ [`${order}Keys`]: keys.length === 1 ? keys[0] : { $all: keys }, [order]: between })
-    .project<Pick<NameDocument, 'current' | Order>>({ current: 1, [order]: 1 })
+    .project<{ readonly current: Pick<StoredFile, keyof ListedFile> | null } & Pick<NameDocument, Order>>({
+      ...LISTED_PROJECTION,
+      [order]: 1,
+    })
     .sort({ [order]: 1 })
     .batchSize(Math.min(limit, BATCH));
   if (accepts === undefined) cursor.limit(limit);

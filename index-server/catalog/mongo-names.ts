@@ -31,7 +31,7 @@ import {
  */
 
 /** A version as it is stored. Tags are KEY=VALUE: a field must not have a dot in its name, a tag may. */
-type StoredFile = Omit<FileRow, 'tags'> & { readonly tags: readonly string[] };
+export type StoredFile = Omit<FileRow, 'tags'> & { readonly tags: readonly string[] };
 
 /** All that is known of a name. */
 export interface NameDocument {
@@ -98,11 +98,14 @@ export async function rememberGone(store: MongoStore, id: string, removedAt: num
 
 /** The versions in a document, the current one last. */
 export function versionsOf({ current, older }: Pick<NameDocument, 'current' | 'older'>): readonly FileRow[] {
-  return [...older, ...(current === null ? [] : [current])].map(fileOf);
+  return [...older, ...(current === null ? [] : [current])].map((stored) => fileOf(stored));
 }
 
-/** A version as the catalog tells it. */
-export function fileOf({ tags, ...stored }: StoredFile): FileRow {
+/** A version, or part of it, as the catalog tells it. */
+export function fileOf<T extends Pick<StoredFile, 'tags'>>({
+  tags,
+  ...stored
+}: T): Omit<T, 'tags'> & Pick<FileRow, 'tags'> {
   const entries = tags.map((tag) => {
     const equals = tag.indexOf('=');
     return [tag.slice(0, equals), tag.slice(equals + 1)] as const;

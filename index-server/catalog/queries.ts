@@ -1,6 +1,6 @@
 import { ShoalError } from '../../common/errors.js';
 import { LIMITS } from '../api.js';
-import type { FileRow, ListFilter, PageRequest, Reader } from '../catalog.js';
+import type { ListedFile, ListFilter, PageRequest, Reader } from '../catalog.js';
 import { decodePageToken, encodePageToken, type Position } from '../page-token.js';
 import { gramOf, hasWords, isCut, wordsOf } from '../search-words.js';
 import { type Facets, facetsOfFilter, gramFacet, type PlaceRange, placesOfPrefix } from './index-keys.js';
@@ -13,7 +13,7 @@ export interface FileQuery {
   readonly facets: Facets;
   readonly userId: string;
   /** What the facets cannot tell. */
-  readonly accepts?: (row: FileRow) => boolean;
+  readonly accepts?: (file: ListedFile) => boolean;
 }
 
 /** Words of a text that are looked up; the others are compared with what is found. */
@@ -43,7 +43,7 @@ export function searchQuery(text: string, { userId }: Reader): FileQuery {
   const name = JSON.stringify(['search', ...[...words].sort()]);
   const query = { name, facets: [first, ...others] as const, userId };
   const isAllSaid = words.length <= LOOKUPS_MAX && !words.some(isCut);
-  return isAllSaid ? query : { ...query, accepts: (row) => hasWords(row.name, words) };
+  return isAllSaid ? query : { ...query, accepts: ({ name: fileName }) => hasWords(fileName, words) };
 }
 
 /** The position that a page begins after, if it is not the first. */

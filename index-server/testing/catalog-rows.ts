@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Catalog, FileRow, PeerRow, TombstoneRow } from '../catalog.js';
+import type { Catalog, FileRow, ListedFile, PeerRow, TombstoneRow } from '../catalog.js';
 
 /** The id of some content. */
 export function idOf(content: string): string {
@@ -28,6 +28,13 @@ export function fileRow(given: Partial<FileRow> = {}): FileRow {
     record: `signed ${name} ${version}`,
     ...given,
   };
+}
+
+/** What a listing shows of a row. Nothing is listed as nothing. */
+export function listedOf(row: FileRow | undefined): ListedFile | undefined {
+  if (row === undefined) return undefined;
+  const { id, name, owner, size, tags, visibility, publishedAt } = row;
+  return { id, name, owner, size, tags, visibility, publishedAt };
 }
 
 /** Publishes a row as an index does, under the number that the catalog gives it. */

@@ -11,7 +11,7 @@ export function findingContract({ catalog }: ContractContext): void {
   const publishNames = async (...names: string[]) => {
     for (const name of names) await publish(catalog(), { name });
   };
-  const namesOf = (rows: readonly FileRow[]) => rows.map(({ name }) => name);
+  const namesOf = (rows: readonly Pick<FileRow, 'name'>[]) => rows.map(({ name }) => name);
   const list = async (filter: ListFilter = {}, reader = ANN) =>
     namesOf((await catalog().list(filter, reader, { limit: 100 })).rows);
   const search = async (text: string, reader = ANN) =>

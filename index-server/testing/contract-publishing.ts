@@ -1,6 +1,6 @@
 import type { FilePatch } from '../catalog.js';
 import type { ContractContext } from './catalog-contract.js';
-import { fileRow, idOf, publish } from './catalog-rows.js';
+import { fileRow, idOf, listedOf, publish } from './catalog-rows.js';
 
 const ANN = { userId: 'id-of-ann' };
 const BOB = { userId: 'id-of-bob' };
@@ -41,8 +41,8 @@ export function publishingContract({ catalog, servers, reopen }: ContractContext
     expect([first.version, second.version]).toEqual([1, 2]);
     expect(await catalog().current(first.ownerId, first.name)).toEqual(second);
     expect(await catalog().versionsWithId(first.id, BOB)).toEqual([first]);
-    expect((await catalog().list({}, ANN, { limit: 10 })).rows).toEqual([second]);
-    expect((await catalog().search('model', ANN, { limit: 10 })).rows).toEqual([second]);
+    expect((await catalog().list({}, ANN, { limit: 10 })).rows).toEqual([listedOf(second)]);
+    expect((await catalog().search('model', ANN, { limit: 10 })).rows).toEqual([listedOf(second)]);
   });
 
   test('tells the publisher what is current', async () => {
@@ -61,7 +61,7 @@ export function publishingContract({ catalog, servers, reopen }: ContractContext
     expect(released).toEqual([]);
     expect(await catalog().allVersionsWithId(row.id)).toEqual([row]);
     expect((await catalog().list({ tags: ['old=1'] }, ANN, { limit: 10 })).rows).toEqual([]);
-    expect((await catalog().list({ tags: ['new=2'] }, ANN, { limit: 10 })).rows).toEqual([row]);
+    expect((await catalog().list({ tags: ['new=2'] }, ANN, { limit: 10 })).rows).toEqual([listedOf(row)]);
   });
 
   test('gives content a new number when it comes back after something else', async () => {
@@ -106,8 +106,8 @@ export function publishingContract({ catalog, servers, reopen }: ContractContext
     expect(versions).toEqual(Array.from({ length: 24 }, (_, n) => n + 1));
     const last = published.find(({ row }) => row.version === 24)?.row;
     expect(await catalog().current('id-of-ann', 'model.bin')).toEqual(last);
-    expect((await catalog().list({}, ANN, { limit: 100 })).rows).toEqual([last]);
-    expect((await catalog().search('model', ANN, { limit: 100 })).rows).toEqual([last]);
+    expect((await catalog().list({}, ANN, { limit: 100 })).rows).toEqual([last].map(listedOf));
+    expect((await catalog().search('model', ANN, { limit: 100 })).rows).toEqual([last].map(listedOf));
     expect((await catalog().counts()).files).toBe(1);
   });
 
@@ -134,7 +134,7 @@ export function publishingContract({ catalog, servers, reopen }: ContractContext
     expect(changed).toEqual({ ...row, ...PATCH });
     expect(await catalog().current(row.ownerId, row.name)).toEqual(changed);
     expect((await catalog().list({ tags: ['stage=draft'] }, ANN, { limit: 9 })).rows).toEqual([]);
-    expect((await catalog().list({ tags: ['stage=final'] }, BOB, { limit: 9 })).rows).toEqual([changed]);
+    expect((await catalog().list({ tags: ['stage=final'] }, BOB, { limit: 9 })).rows).toEqual([listedOf(changed)]);
     expect((await catalog().list({}, { userId: 'id-of-eve' }, { limit: 9 })).rows).toEqual([]);
   });
 
@@ -144,7 +144,7 @@ export function publishingContract({ catalog, servers, reopen }: ContractContext
     const changed = await catalog().patch(first, async () => PATCH);
     expect(await catalog().versionsWithId(first.id, ANN)).toEqual([changed]);
     expect(await catalog().versionsWithId(first.id, { userId: 'id-of-eve' })).toEqual([]);
-    expect((await catalog().list({}, ANN, { limit: 9 })).rows).toEqual([second]);
+    expect((await catalog().list({}, ANN, { limit: 9 })).rows).toEqual([listedOf(second)]);
   });
 
   test('refuses to change what is gone', async () => {

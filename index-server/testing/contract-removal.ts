@@ -1,5 +1,5 @@
 import type { ContractContext } from './catalog-contract.js';
-import { fileRow, idOf, publish, tombstoneOf } from './catalog-rows.js';
+import { fileRow, idOf, listedOf, publish, tombstoneOf } from './catalog-rows.js';
 
 const ANN = { userId: 'id-of-ann' };
 
@@ -18,7 +18,7 @@ export function removalContract({ catalog, servers, reopen }: ContractContext): 
     const removed = await catalog().removeName(tombstoneOf(second ?? fileRow()));
     expect([...removed].sort((a, b) => a.version - b.version)).toEqual([first, second]);
     expect(await catalog().current('id-of-ann', 'model.bin')).toBeUndefined();
-    expect(await listed()).toEqual([other]);
+    expect(await listed()).toEqual([other].map(listedOf));
     expect((await catalog().search('model', ANN, { limit: 9 })).rows).toEqual([]);
     expect(await catalog().versionsWithId(idOf('a'), ANN)).toEqual([]);
     expect((await catalog().counts()).files).toBe(1);
@@ -40,10 +40,10 @@ export function removalContract({ catalog, servers, reopen }: ContractContext): 
   test('makes the newest version that is left current when the current one is removed', async () => {
     const [first, second, third] = await publishAll('a', 'b', 'c');
     expect(await catalog().removeVersion(tombstoneOf(third ?? fileRow()))).toEqual([third]);
-    expect(await listed()).toEqual([second]);
-    expect((await catalog().search('model', ANN, { limit: 9 })).rows).toEqual([second]);
+    expect(await listed()).toEqual([second].map(listedOf));
+    expect((await catalog().search('model', ANN, { limit: 9 })).rows).toEqual([second].map(listedOf));
     expect(await catalog().removeVersion(tombstoneOf(first ?? fileRow()))).toEqual([first]);
-    expect(await listed()).toEqual([second]);
+    expect(await listed()).toEqual([second].map(listedOf));
     expect(await catalog().removeVersion(tombstoneOf(second ?? fileRow()))).toEqual([second]);
     expect(await listed()).toEqual([]);
     expect(await catalog().removeVersion(tombstoneOf(second ?? fileRow()))).toEqual([]);
@@ -68,7 +68,7 @@ export function removalContract({ catalog, servers, reopen }: ContractContext): 
       }),
     );
     const current = await catalog().current('id-of-ann', 'model.bin');
-    expect(await listed()).toEqual(current === undefined ? [] : [current]);
+    expect(await listed()).toEqual(current === undefined ? [] : [listedOf(current)]);
     const ids = Array.from({ length: 16 }, (_, n) => idOf(`${n}`));
     const known = await catalog().knownIds(ids);
     const removed = await catalog().removedIds(ids);
@@ -79,7 +79,7 @@ export function removalContract({ catalog, servers, reopen }: ContractContext): 
     const rows = [1, 3, 2].map((version) => fileRow({ version, id: idOf(`v${version}`) }));
     const other = fileRow({ owner: 'bob', visibility: 'private' });
     expect(await catalog().restore([...rows, other])).toBe(4);
-    expect(await listed()).toEqual([rows[1]]);
+    expect(await listed()).toEqual([rows[1]].map(listedOf));
     expect(await catalog().versionsWithId(idOf('v2'), ANN)).toEqual([rows[2]]);
     expect(await catalog().restore(rows)).toBe(0);
     expect((await publish(catalog(), { id: idOf('v4') })).row.version).toBe(4);
@@ -109,7 +109,7 @@ export function removalContract({ catalog, servers, reopen }: ContractContext): 
     expect(await catalog().knownIds([first.id, second.id, third.id])).toEqual(new Set([third.id]));
     expect(await catalog().removedIds([first.id, second.id, third.id])).toEqual(new Set([first.id, second.id]));
     expect(await catalog().restore(rows)).toBe(0);
-    expect(await listed()).toEqual([third]);
+    expect(await listed()).toEqual([third].map(listedOf));
   });
 
   test('takes a tombstone for one version alone at its word', async () => {
@@ -118,13 +118,13 @@ export function removalContract({ catalog, servers, reopen }: ContractContext): 
     );
     expect(await catalog().restoreTombstones([tombstoneOf(second, { only: true })])).toBe(1);
     expect(await catalog().restore([first, second])).toBe(1);
-    expect(await listed()).toEqual([first]);
+    expect(await listed()).toEqual([first].map(listedOf));
   });
 
   test('spares what was published after a tombstone was made', async () => {
     const { row } = await publish(catalog(), { publishedAt: 6_000 });
     await catalog().restoreTombstones([tombstoneOf(row, { version: 7, removedAt: 5_000 })]);
-    expect(await listed()).toEqual([row]);
+    expect(await listed()).toEqual([row].map(listedOf));
   });
 
   test('forgets what is gone for long, and only that', async () => {
@@ -135,7 +135,7 @@ export function removalContract({ catalog, servers, reopen }: ContractContext): 
     await catalog().sweep(0, 6_000);
     expect(await catalog().removedIds([row.id, recent.id])).toEqual(new Set([recent.id]));
     expect(await catalog().restore([row, recent])).toBe(1);
-    expect(await listed()).toEqual([row]);
+    expect(await listed()).toEqual([row].map(listedOf));
     expect((await catalog().counts()).files).toBe(1);
   });
 
