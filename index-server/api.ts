@@ -224,9 +224,16 @@ export const locateBodySchema = z.object({
   limit: z.number().int().min(1).max(LIMITS.holders).optional(),
 });
 /** Answer to `POST /api/v1/locate`: the file, a bounded sample of its live holders (complete ones are never left out in
- * favour of partial ones, the caller's own peer is), the signed record, and a ticket to show them. */
+ * favour of partial ones, the caller's own peer is), the signed record, and a ticket to show them. Where no live peer holds
+ * all of it, `away` names some that do and were live a short while ago: they may come back. */
 export const locatedSchema = z
-  .object({ file: fileDetailSchema, record: z.string(), ticket: z.string(), ticketExpiresAt: timeSchema })
+  .object({
+    file: fileDetailSchema,
+    record: z.string(),
+    ticket: z.string(),
+    ticketExpiresAt: timeSchema,
+    away: z.array(z.string()).optional(),
+  })
   .meta({ id: 'Located' });
 /** Answer to `POST /api/v1/locate`. */
 export type Located = z.infer<typeof locatedSchema>;

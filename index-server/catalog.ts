@@ -183,7 +183,7 @@ export type PeerCatalog = Pick<
 /** Who holds what. */
 export type HoldingCatalog = Pick<
   Catalog,
-  'hold' | 'release' | 'beginFull' | 'endFull' | 'holders' | 'countCopies' | 'holdingsOf'
+  'hold' | 'release' | 'beginFull' | 'endFull' | 'holders' | 'completeAmong' | 'countCopies' | 'holdingsOf'
 >;
 
 /**
@@ -319,6 +319,8 @@ export interface Catalog {
       readonly except?: readonly string[];
     },
   ): Promise<readonly { readonly peer: string; readonly address: string; readonly complete: boolean }[]>;
+  /** Which of `peers` hold all of it, live or not. */
+  completeAmong(id: string, peers: readonly string[]): Promise<readonly string[]>;
   /** How many live peers hold all of it. */
   countCopies(id: string, now: number): Promise<number>;
   /** Holdings of a peer, in order of id, for repair after it is gone. */

@@ -189,6 +189,7 @@ async function useEverything(catalog: Catalog): Promise<void> {
   await catalog.peerByAddress('a:1', 0);
   await catalog.hold('peer-0', [{ id: row.id, complete: true }]);
   await catalog.holders(row.id, { now: 0, limit: 2, random: 0.5 });
+  await catalog.completeAmong(row.id, ['peer-0', 'peer-1']);
   await catalog.countCopies(row.id, 0);
   await catalog.holdingsOf('peer-0', { limit: 1 });
   await catalog.endFull('peer-0', await catalog.beginFull('peer-0'));

@@ -74,6 +74,7 @@ export class Finding {
       record: row.record,
       ticket: ticket.token,
       ticketExpiresAt: new Date(ticket.expiresAt).toISOString(),
+      ...(!holders.some(({ complete }) => complete) && { away: [...(await this.#deps.holders.away(row.id))] }),
     };
   }
 

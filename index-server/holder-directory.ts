@@ -2,6 +2,11 @@ import type { Holder } from './api.js';
 import type { Catalog } from './catalog.js';
 import type { PeerDirectory } from './peer-directory.js';
 
+/** Peers that went longer ago than this are not expected back by those who wait for a file. */
+const AWAY_MS = 600_000;
+/** Peers that went and are told. */
+const AWAY_TOLD = 8;
+
 /** What {@link HolderDirectory} needs. `random` gives numbers from 0 up to, not including, 1. */
 export interface HolderDirectoryDeps {
   readonly catalog: Catalog;
@@ -30,5 +35,18 @@ export class HolderDirectory {
     const holders = await catalog.holders(id, { ...at, except: [...never, ...draining] });
     if (draining.length === 0 || holders.some(({ complete }) => complete)) return holders;
     return catalog.holders(id, { ...at, except: never });
+  }
+
+  /** Peers that hold all of a file and are not here now, but were a short while ago; a few of them, in order of name. */
+  async away(id: string): Promise<readonly string[]> {
+    const { catalog, directory, now } = this.#deps;
+    const since = now() - AWAY_MS;
+    const went = (await directory.all()).filter(({ row, state }) => state === 'gone' && row.leaseUntil > since);
+    if (went.length === 0) return [];
+    const holders = await catalog.completeAmong(
+      id,
+      went.map(({ row }) => row.name),
+    );
+    return [...holders].sort().slice(0, AWAY_TOLD);
   }
 }

@@ -45,6 +45,7 @@ const OPERATION_OF: Readonly<Record<keyof Catalog, StoreOperation>> = {
   beginFull: 'announce',
   endFull: 'announce',
   holders: 'read_holders',
+  completeAmong: 'read_holders',
   countCopies: 'read_holders',
   holdingsOf: 'read_holders',
   addOrders: 'orders',

@@ -26,6 +26,8 @@ const LIVE = "p.state <> 'withdrawn' AND p.lease_until > ?";
 const HOLDERS = `SELECT p.name, p.address FROM holdings h JOIN peers p ON p.num = h.peer
   WHERE h.file = ? AND h.partial = ? AND h.spot >= ? AND h.spot < ? AND ${LIVE}
   AND p.name NOT IN (SELECT value FROM json_each(?)) ORDER BY h.spot LIMIT ?`;
+const COMPLETE = `SELECT p.name FROM holdings h JOIN peers p ON p.num = h.peer
+  WHERE h.file = ?1 AND h.partial = 0 AND p.name IN (SELECT value FROM json_each(?2))`;
 const COPIES = `SELECT count(*) AS n FROM holdings h JOIN peers p ON p.num = h.peer WHERE h.file = ? AND h.partial = 0 AND ${LIVE}`;
 
 /** Who holds what, in the embedded store: soft state, not synced to the disk. */
@@ -64,6 +66,10 @@ export function embeddedHoldings(database: EmbeddedDatabase): HoldingCatalog {
         return rows.map(({ name, address }) => ({ peer: name, address, complete }));
       };
       return sampleHolders(read, { limit, random });
+    },
+    async completeAmong(id, peers) {
+      const rows = database.all<{ name: string }>(COMPLETE, Buffer.from(id, 'hex'), JSON.stringify(peers));
+      return rows.map(({ name }) => name);
     },
     async countCopies(id, now) {
       return database.get<{ n: number }>(COPIES, Buffer.from(id, 'hex'), now)?.n ?? 0;

@@ -46,6 +46,10 @@ export function mongoHoldings(store: MongoStore): HoldingCatalog {
       const excepted = new Set(except);
       return sampleHolders((arc, wanted) => readArc(store, { id, now, excepted, arc, wanted }), { limit, random });
     },
+    async completeAmong(id, peers) {
+      const found = holdings().find({ _id: { $in: peers.map((peer) => holdingKey(id, peer)) } });
+      return (await found.toArray()).filter(({ complete }) => complete).map(({ peer }) => peer);
+    },
     async countCopies(id, now) {
       const complete = holdersOf(store, { file: id, complete: true });
       let copies = 0;

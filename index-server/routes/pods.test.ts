@@ -148,3 +148,19 @@ test('a store that is away when a pod goes costs only time', async () => {
   isAway = false;
   await becomes('gone');
 });
+
+test('a located file that only a peer has which went tells of that peer', async () => {
+  const { file } = await a.publish('f');
+  await b.announce({ held: [{ id: idOf('f'), complete: false }] });
+  const away = async () => (await index.client.locate(b.auth, { ref: file.id })).away;
+  expect(await away()).toBeUndefined();
+  api.setSlice('s', [{ name: 'b' }]);
+  await becomes('gone');
+  expect(await away()).toEqual(['a']);
+  const next = await index.peer('a');
+  expect(await away()).toBeUndefined();
+  await index.client.withdraw(next.auth, 'a');
+  expect(await away()).toEqual(['a']);
+  index.advance(11 * 60_000);
+  expect(await away()).toEqual([]);
+});

@@ -42,6 +42,19 @@ export function holdingContract({ catalog, reopen }: ContractContext): void {
     expect(await catalog().countCopies(ID, 5_000)).toBe(4);
   });
 
+  test('tells which of some peers hold all of it, live or not', async () => {
+    await join('whole', 'part', 'other', 'unasked');
+    await catalog().putPeer(peerRow({ name: 'late', leaseUntil: 1 }));
+    await catalog().putPeer(peerRow({ name: 'left' }));
+    for (const name of ['whole', 'late', 'left', 'unasked']) await hold(name, ID);
+    await hold('part', ID, false);
+    await hold('other', OTHER);
+    await catalog().withdrawPeer('left', 'incarnation-1');
+    const asked = ['whole', 'part', 'other', 'late', 'left', 'stranger'];
+    expect([...(await catalog().completeAmong(ID, asked))].sort()).toEqual(['late', 'left', 'whole']);
+    expect(await catalog().completeAmong(ID, [])).toEqual([]);
+  });
+
   test('replaces what was known of a holding, and forgets it on release', async () => {
     await join('a');
     for (const complete of [false, true, false, true, true]) {
