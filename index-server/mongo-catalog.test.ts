@@ -3,6 +3,7 @@ import { MongoClient } from 'mongodb';
 import { databaseIn } from './catalog/mongo-store.js';
 import { openCatalog } from './open-catalog.js';
 import { describeCatalog } from './testing/catalog-contract.js';
+import { withDatabase } from './testing/mongodb.js';
 
 const server = process.env['SHOAL_TEST_MONGODB_URI'];
 
@@ -33,14 +34,4 @@ function mongoTests(address: string): void {
     },
     open: () => openCatalog(uri),
   });
-}
-
-/** The address with another database; users still log in where they did. */
-function withDatabase(address: string, database: string): string {
-  const [, server = address, , query = ''] = /^(mongodb(?:\+srv)?:\/\/[^/?]+)(\/[^?]*)?(\?.*)?$/.exec(address) ?? [];
-  const login =
-    /[?&]authSource=/.test(query) || !server.includes('@')
-      ? query
-      : `${query || '?'}&authSource=${databaseIn(address)}`;
-  return `${server}/${database}${login}`;
 }

@@ -23,6 +23,8 @@ export type Section = 'accounts' | 'files' | 'peers' | 'original' | 'operation';
 /** Whether the server takes work; the program turns it on once the store is open and off when it stops. */
 export interface Readiness {
   isReady: boolean;
+  /** Why not, while it is not. */
+  reason: string;
 }
 
 /** What a handler gets. `caller` is there unless the route is for `anyone` or `joiner`. */
@@ -130,7 +132,9 @@ function whenReady(readiness: Readiness): RequestHandler {
     }
     // The client should come back on another connection, to a server that is ready.
     response.setHeader('Connection', 'close');
-    throw new ShoalError('unavailable', 'the index is starting or stopping', { hint: 'try again in a few seconds' });
+    throw new ShoalError('unavailable', `the index is not ready: ${readiness.reason}`, {
+      hint: 'try again in a few seconds',
+    });
   };
 }
 

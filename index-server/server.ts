@@ -63,6 +63,7 @@ const SWEEP_EVERY_MS = 60_000;
 const TOMBSTONES_KEPT_MS = 30 * 86_400_000;
 const POD_WATCH = { firstRetryMs: 250, lastRetryMs: 30_000, deniedRetryMs: 300_000 };
 const CLOSE_GRACE_MS = 10_000;
+const ATTEMPTS_PER_LINE = 10;
 const IDLE_CHECK_MS = 50;
 /** Longer than the idle time of clients and proxies, so that it is they who close a connection, not we under a request. */
 const KEEP_ALIVE_MS = 65_000;
@@ -88,7 +89,7 @@ export async function runIndex(config: IndexConfig, deps: IndexDeps): Promise<Ru
   // Told to whoever asks for `ready`, and no reason not to close.
   const opened = ready.catch(() => undefined);
   const close = async (graceMs: number) => {
-    parts.readiness.isReady = false;
+    Object.assign(parts.readiness, { isReady: false, reason: 'the server is stopping' });
     stopping.abort();
     await closeServer(server, graceMs);
     await opened;
@@ -121,7 +122,7 @@ function createParts(config: IndexConfig, { catalog: plain, signer, log, now, ra
   const passwords = new Passwords(PASSWORDS);
   const accounts = new Accounts({ ...base, passwords, limiter: new LoginLimiter(LOGIN_LIMITS) }, config);
   const finding = new Finding({ ...base, holders });
-  const readiness: Readiness = { isReady: false };
+  const readiness: Readiness = { isReady: false, reason: 'the store is being opened' };
   return {
     ...{ metrics, catalog, pods, directory, passwords, accounts, finding, readiness },
     authenticator: new Authenticator(base, { joinSecret: config.joinSecret, cachedTokens: CACHED_TOKENS }),
@@ -152,7 +153,7 @@ function urlOf(server: Server): string {
 }
 
 async function openStore(
-  { catalog, accounts }: Parts,
+  { catalog, accounts, readiness }: Parts,
   { log, signal }: { log: Logger; signal: AbortSignal },
 ): Promise<void> {
   const open = async () => {
@@ -160,6 +161,7 @@ async function openStore(
     await accounts.createPeerAccount();
   };
   const isAway = (error: unknown) => toShoalError(error).code === 'unavailable';
+  let logged = '';
   await pRetry(open, {
     retries: Number.POSITIVE_INFINITY,
     minTimeout: 500,
@@ -167,7 +169,12 @@ async function openStore(
     signal,
     shouldRetry: ({ error }) => isAway(error),
     onFailedAttempt: ({ error, attemptNumber }) => {
-      if (isAway(error)) log.warn({ error, attempt: attemptNumber }, 'the store does not answer yet; trying again');
+      if (!isAway(error)) return;
+      readiness.reason = `the store cannot be opened yet: ${error.message}`;
+      // Once for each reason, and as a sign of life now and then.
+      if (error.message === logged && attemptNumber % ATTEMPTS_PER_LINE !== 0) return;
+      logged = error.message;
+      log.warn({ error, attempt: attemptNumber }, `${readiness.reason}; trying again`);
     },
   });
 }

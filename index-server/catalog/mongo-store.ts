@@ -95,6 +95,19 @@ function timeoutsFor(uri: string): Partial<typeof TIMEOUTS_MS> {
   return Object.fromEntries(Object.entries(TIMEOUTS_MS).filter(([name]) => !uri.includes(`${name}=`)));
 }
 
+/** Throws `invalid` when it is no address of a MongoDB. */
+function clientFor(uri: string): MongoClient {
+  try {
+    return new MongoClient(uri, { appName: 'shoal-index', ...timeoutsFor(uri) });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ShoalError('invalid', `SHOAL_STORE is not the address of a MongoDB: ${reason}`, {
+      cause,
+      hint: 'write mongodb://USER:PASSWORD@HOST:27017/DATABASE; in a password, @ : / ? # and % are percent-encoded',
+    });
+  }
+}
+
 /** A connection to one database. */
 export class MongoStore {
   readonly #uri: string;
@@ -107,8 +120,7 @@ export class MongoStore {
   /** Connects and makes the indexes. Idempotent, also among several index servers. */
   async open(): Promise<void> {
     if (this.#client !== undefined) return;
-    const client = new MongoClient(this.#uri, { appName: 'shoal-index', ...timeoutsFor(this.#uri) });
-    this.#client = client;
+    this.#client = clientFor(this.#uri);
     try {
       await this.ping();
       for (const [name, indexes] of Object.entries(INDEXES)) {

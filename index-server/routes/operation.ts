@@ -16,6 +16,9 @@ export interface OperationDeps {
   readonly directory: PeerDirectory;
 }
 
+/** Probes do not wait for long, and a store that takes longer is of no use. */
+const PING_MS = 2_000;
+
 const probeSchema = z.object({ status: z.literal('ok') }).meta({ id: 'Probe' });
 
 /** Probes. Live: the process answers. Ready: the store does too. */
@@ -40,12 +43,25 @@ export function probeRoutes({ catalog, readiness }: OperationDeps): readonly Any
       answer: probeSchema,
       errors: ['unavailable'],
       handle: async () => {
-        if (!readiness.isReady) throw new ShoalError('unavailable', 'the store is not open, or the server is stopping');
-        await catalog.ping();
+        if (!readiness.isReady) throw new ShoalError('unavailable', readiness.reason);
+        await within(PING_MS, catalog.ping());
         return { status: 'ok' as const };
       },
     }),
   ];
+}
+
+async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    const error = new ShoalError('unavailable', `the store did not answer within ${timeoutMs / 1000} s`);
+    timer = setTimeout(() => reject(error), timeoutMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The page at `/`, the metrics, and the document of all routes, which `document` makes on the first call. */
