@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { startIndex, startPeer, type TestIndex, type TestPeer } from './testing/harness.js';
 import { PeerUser } from './testing/peer-user.js';
 import { waitFor } from './testing/wait-for.js';
@@ -16,6 +18,7 @@ let dir: string;
 let index: TestIndex;
 let other: TestPeer;
 let child: ChildProcess | undefined;
+let nowhere: Nowhere | undefined;
 let output = '';
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'shoal-main-'));
@@ -27,6 +30,7 @@ afterEach(async () => {
     child.kill('SIGKILL');
     await once(child, 'exit');
   }
+  nowhere?.close();
   await other.remove();
   await index.remove();
   await rm(dir, { recursive: true });
@@ -67,6 +71,63 @@ async function user(): Promise<PeerUser> {
 }
 
 const exitOf = async (process: ChildProcess) => (await once(process, 'exit')) as [number | null, string | null];
+
+/** An address that is like that of a pod which is gone: whoever dials it hears nothing, not even a refusal. */
+class Nowhere {
+  readonly address: string;
+  readonly #listener: ChildProcess;
+  readonly #callers: readonly Socket[];
+
+  private constructor(port: number, listener: ChildProcess, callers: readonly Socket[]) {
+    this.address = `127.0.0.1:${port}`;
+    this.#listener = listener;
+    this.#callers = callers;
+  }
+
+  /** A process that has stopped accepts nobody, and when enough wait, the system drops further callers. */
+  static async open(): Promise<Nowhere> {
+    const program = `const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+      process.stdout.write(String(server.address().port), () => process.kill(process.pid, 'SIGSTOP'));
+    })`;
+    const listener = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [port] = (await once(listener.stdout as Readable, 'data')) as [Buffer];
+    const callers = Array.from({ length: 8 }, () => connect(Number(port), '127.0.0.1').on('error', () => undefined));
+    await waitFor(
+      'no further caller gets through',
+      async () => callers.filter((caller) => caller.connecting).length < 8,
+    );
+    return new Nowhere(Number(port), listener, callers);
+  }
+
+  /** Resolves when the peer has begun to dial. */
+  async isDialled(): Promise<void> {
+    const ours = new Set(this.#callers.map((caller) => caller.localPort));
+    const [, port = ''] = this.address.split(':');
+    const [target, synSent] = [Number(port).toString(16).toUpperCase().padStart(4, '0'), '02'];
+    await waitFor('the peer dials', async () => {
+      const rows = (await readFile('/proc/net/tcp', 'utf8')).split('\n').map((row) => row.trim().split(/\s+/));
+      return rows.some(([, local = '', remote = '', state]) => {
+        return state === synSent && remote.endsWith(`:${target}`) && !ours.has(Number.parseInt(local.slice(-4), 16));
+      });
+    });
+  }
+
+  close(): void {
+    for (const caller of this.#callers) caller.destroy();
+    this.#listener.kill('SIGKILL');
+  }
+}
+
+/** Joins a peer that is nothing but an entry in the index. */
+async function joinAs(name: string, address: string): Promise<void> {
+  const body = { name, address, version: '0.0.0', incarnation: randomBytes(8).toString('hex') };
+  const response = await fetch(`${index.url}/api/v1/peers`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ ...body, files: 0, bytesUsed: 0, bytesFree: 0 }),
+  });
+  expect(response.status).toBeLessThan(300);
+}
 
 test('SIGTERM makes it leave: the index knows at once, the socket is gone, the exit code is 0', async () => {
   const process = run();
@@ -112,6 +173,28 @@ test('SHOAL_DRAIN_SECONDS limits how long a stream may keep it', async () => {
   expect(performance.now() - begin).toBeLessThan(10_000);
   at.close();
 }, 60_000);
+
+// Whether it has begun to dial is read from /proc.
+const testOnLinux = process.platform === 'linux' ? test : test.skip;
+
+testOnLinux(
+  'an attempt to reach a peer that is nowhere does not keep it',
+  async () => {
+    nowhere = await Nowhere.open();
+    const process = run({ SHOAL_DRAIN_SECONDS: '1' });
+    const at = await user();
+    await joinAs('ghost', nowhere.address);
+    const ping = at.client.call('PingPeer', { peer: 'ghost' }).catch(() => undefined);
+    await nowhere.isDialled();
+    const exit = exitOf(process);
+    process.kill('SIGTERM');
+    expect(await exit).toEqual([0, null]);
+    await ping;
+    at.close();
+    // The system itself gives such an attempt up after two minutes.
+  },
+  60_000,
+);
 
 test('SIGKILL in the middle of a get costs nothing that had come', async () => {
   const bytes = randomBytes(80_000_000);

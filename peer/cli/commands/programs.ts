@@ -8,10 +8,20 @@
 export async function runIndex(env: NodeJS.ProcessEnv): Promise<void> {
   const { main } = await import('../../../index-server/main.js');
   await main(env);
+  endProcess();
 }
 
 /** Runs the peer until it is told to stop. */
 export async function runPeer(env: NodeJS.ProcessEnv): Promise<void> {
   const { main } = await import('../../main.js');
   await main(env);
+  endProcess();
+}
+
+/**
+ * A program that has stopped has closed all that is its own. A library may still wait for something, such as an answer
+ * from the address of a pod that is gone, and a process that waits with it is killed at the end of its grace period.
+ */
+function endProcess(): never {
+  process.exit(0);
 }
