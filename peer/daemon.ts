@@ -3,7 +3,8 @@ import { mkdir, readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { ShoalError } from '../common/errors.js';
+import pRetry from 'p-retry';
+import { abortError, ShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
 import { VERSION } from '../common/version.js';
 import { IndexClient } from '../index-server/client.js';
@@ -48,6 +49,9 @@ const HASH_THREADS = 2;
 const CLOCK_TOLERANCE_SECONDS = 30;
 const DOCTOR_MS = 5_000;
 const HTTP_IDLE_MS = 60_000;
+/** How long a process that ends may go on using the store. */
+const STORE_WAIT_MS = 60_000;
+const STORE_RETRY_MS = 200;
 
 /** A peer that runs. */
 export interface Daemon {
@@ -63,16 +67,20 @@ export interface Daemon {
 
 /**
  * Starts a peer. Resolves when its doors are open; joining goes on by itself, because the index may come later. Throws
- * `conflict` when another one runs on the same folder, and what else keeps it from starting.
+ * `conflict` when another one runs on the same folder, what `signal` says when it fires while the folder is not free
+ * yet, and what else keeps it from starting.
  */
-export async function startDaemon(config: PeerConfig, deps: { readonly log: Logger }): Promise<Daemon> {
+export async function startDaemon(
+  config: PeerConfig,
+  deps: { readonly log: Logger; readonly signal: AbortSignal },
+): Promise<Daemon> {
   const { log } = deps;
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   await checkSocketFree(config.socketPath);
   const parts = buildParts(config, log);
   const doors = buildDoors(config, parts, log);
   try {
-    await parts.store.open();
+    await openStore(parts.store, deps);
     await Promise.all([parts.membership.recall(), doors.sessions.open(), doors.share.prepare()]);
     const grpcPort = await doors.transfers.listen(config.listenAddress, config.grpcPort);
     parts.identity.address = config.advertiseAddress ?? hostPort(config.listenAddress, grpcPort);
@@ -85,6 +93,33 @@ export async function startDaemon(config: PeerConfig, deps: { readonly log: Logg
   } catch (error) {
     await stop(parts, doors, { graceMs: 0, withdraw: false });
     throw error;
+  }
+}
+
+/**
+ * When a pod is deleted by force, the next one starts beside the process that still ends, on the same volume. So a store
+ * that is in use is waited for; two peers that are meant to run side by side are told apart by their sockets before.
+ */
+async function openStore(
+  store: ChunkStore,
+  { log, signal }: { readonly log: Logger; readonly signal: AbortSignal },
+): Promise<void> {
+  const isInUse = (error: unknown) => error instanceof ShoalError && error.code === 'conflict';
+  try {
+    await pRetry(() => store.open(), {
+      retries: Number.POSITIVE_INFINITY,
+      maxRetryTime: STORE_WAIT_MS,
+      minTimeout: STORE_RETRY_MS,
+      factor: 1,
+      signal,
+      shouldRetry: ({ error }) => isInUse(error),
+      onFailedAttempt: ({ error, attemptNumber }) => {
+        if (isInUse(error) && attemptNumber === 1)
+          log.warn({ error }, 'waiting for another process to leave the store');
+      },
+    });
+  } catch (error) {
+    throw signal.aborted ? abortError(signal) : error;
   }
 }
 

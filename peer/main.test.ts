@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { lockStore } from './store/store-lock.js';
 import { startIndex, startPeer, type TestIndex, type TestPeer } from './testing/harness.js';
 import { PeerUser } from './testing/peer-user.js';
 import { waitFor } from './testing/wait-for.js';
@@ -218,6 +219,27 @@ test('SIGKILL in the middle of a get costs nothing that had come', async () => {
   expect(done.receivedBytes).toBeLessThan(bytes.length * 0.6);
   again.close();
 }, 120_000);
+
+test('a store that a process is about to leave is waited for', async () => {
+  await mkdir(join(dir, 'store'));
+  const lock = lockStore(join(dir, 'store/lock'), join(dir, 'store'));
+  run();
+  await waitFor('it says that it waits', () => output.includes('used by another process'));
+  lock.release();
+  const at = await user();
+  at.close();
+}, 60_000);
+
+test('a signal ends the wait for a store', async () => {
+  await mkdir(join(dir, 'store'));
+  const lock = lockStore(join(dir, 'store/lock'), join(dir, 'store'));
+  const process = run();
+  await waitFor('it says that it waits', () => output.includes('used by another process'));
+  const exit = exitOf(process);
+  process.kill('SIGTERM');
+  expect(await exit).toEqual([130, null]);
+  lock.release();
+}, 60_000);
 
 test('a wrong environment is told in full, and nothing is started', async () => {
   const [code] = await exitOf(run({ SHOAL_GRPC_PORT: 'many', SHOAL_PEER_NAME: 'Not A Name' }));

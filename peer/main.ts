@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { ShoalError } from '../common/errors.js';
 import { createLogger } from '../common/log.js';
 import { VERSION } from '../common/version.js';
 import { readConfig } from './config.js';
@@ -14,7 +15,9 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const log = createLogger({ name: config.peerName, level: config.logLevel });
   log.info({ version: VERSION, node: process.version }, 'starting');
   const signalled = firstSignal();
-  const daemon = await startDaemon(config, { log });
+  const starting = new AbortController();
+  void signalled.then((signal) => starting.abort(new ShoalError('cancelled', `${signal} while starting`)));
+  const daemon = await startDaemon(config, { log, signal: starting.signal });
   const signal = await signalled;
   log.info({ signal, drainSeconds: config.drainSeconds }, 'leaving');
   void firstSignal().then((second) => process.exit(128 + constants.signals[second]));

@@ -135,7 +135,7 @@ export async function startPeer(index: TestIndex, name: string, env: NodeJS.Proc
     stop: () => end({ graceMs: 5_000, withdraw: true }),
     kill: () => end({ graceMs: 0, withdraw: false }),
     async start({ isIndexAway = false } = {}) {
-      const daemon = await startDaemon(config(), { log });
+      const daemon = await startDaemon(config(), { log, signal: new AbortController().signal });
       const user = await PeerUser.at(peer.config.socketPath);
       running = { daemon, user };
       // The next start takes the same ports, as a restarted program does.
