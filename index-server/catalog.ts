@@ -85,6 +85,11 @@ export interface PeerRow {
   readonly bytesFree: number;
 }
 
+/** What a heartbeat changes. */
+export type Heartbeat = Pick<PeerRow, 'name' | 'incarnation' | 'leaseUntil' | 'files' | 'bytesUsed' | 'bytesFree'> & {
+  readonly state: 'live' | 'draining';
+};
+
 /** Who holds what. */
 export interface HoldingRow {
   readonly id: string;
@@ -280,13 +285,10 @@ export interface Catalog {
   putPeer(peer: PeerRow): Promise<void>;
   /**
    * Extends the lease and takes the figures over. Returns the peer as it is now, or undefined when it is unknown,
-   * withdrawn, or of another incarnation (it must join again).
+   * withdrawn, or of another incarnation (it must join again). Heartbeats that come within a few milliseconds are written
+   * together.
    */
-  heartbeat(
-    beat: Pick<PeerRow, 'name' | 'incarnation' | 'leaseUntil' | 'files' | 'bytesUsed' | 'bytesFree'> & {
-      readonly state: 'live' | 'draining';
-    },
-  ): Promise<PeerRow | undefined>;
+  heartbeat(beat: Heartbeat): Promise<PeerRow | undefined>;
   peer(name: string): Promise<PeerRow | undefined>;
   /** Live peer with this address, if any. */
   peerByAddress(address: string, now: number): Promise<PeerRow | undefined>;

@@ -66,8 +66,11 @@ export class Membership {
       log.warn({ peer: body.name, before: before.address, now: body.address }, 'a peer joined under a live name');
     }
     const times = await this.#times();
-    await catalog.putPeer({ ...body, state: 'live', leaseUntil: now() + times.leaseMs });
-    directory.invalidate();
+    const { name, address, version, incarnation, files, bytesUsed, bytesFree } = body;
+    const row = { name, address, version, incarnation, files, bytesUsed, bytesFree } as const;
+    const joined = { ...row, state: 'live', leaseUntil: now() + times.leaseMs } as const;
+    await catalog.putPeer(joined);
+    directory.note(joined);
     this.#unannounced.set(body.name, body.incarnation);
     metrics.joins.inc();
     return { ...(await this.#tokens(body)), ...times };
@@ -87,18 +90,14 @@ export class Membership {
       bytesFree,
     });
     if (row === undefined) throw mustJoin(peer.name);
-    await this.#noticeChange(row);
+    directory.note(row);
     const live = await directory.live();
     return {
       ...times,
       ...(body.renew === true && { membership: { ...(await this.#tokens(peer)), ...times } }),
       announceAll: await this.#mustAnnounceAll(row),
       orders: [...(await orders.for(row))],
-      peers: sample(
-        live.filter(({ name }) => name !== peer.name),
-        PEERS_TOLD,
-        this.#deps.random,
-      ).map(({ name, address }) => ({ name, address })),
+      peers: sampleOthers(live, { size: PEERS_TOLD, except: peer.name, random: this.#deps.random }),
       livePeers: live.length,
     };
   }
@@ -128,7 +127,8 @@ export class Membership {
     const { catalog, directory } = this.#deps;
     await catalog.withdrawPeer(peer.name, peer.incarnation);
     this.#unannounced.delete(peer.name);
-    directory.invalidate();
+    const row = await catalog.peer(peer.name);
+    if (row !== undefined) directory.note(row);
   }
 
   /** Peers in order of name; those that went are shown for an hour. */
@@ -170,11 +170,6 @@ export class Membership {
       tokensExpireAt: new Date(Math.min(peerToken.expiresAt, swarmToken.expiresAt)).toISOString(),
       keys: [signer.publicJwk],
     };
-  }
-
-  async #noticeChange(row: PeerRow): Promise<void> {
-    const shown = (await this.#deps.directory.rows()).find(({ name }) => name === row.name);
-    if (shown?.state !== row.state) this.#deps.directory.invalidate();
   }
 
   async #mustAnnounceAll({ name, incarnation, files }: PeerRow): Promise<boolean> {
@@ -235,9 +230,15 @@ function mustJoin(name: string): ShoalError {
   return new ShoalError('not_found', `the peer '${name}' is not known as this process; it has to join again`);
 }
 
-/** `size` of the rows, beginning at a random one and wrapping round: cheap, and even over many calls. */
-function sample<T>(rows: readonly T[], size: number, random: () => number): readonly T[] {
-  if (rows.length <= size) return rows;
+/** `size` peers of all but one, beginning at a random one and wrapping round: cheap, and even over many calls. */
+function sampleOthers(
+  rows: readonly PeerRow[],
+  { size, except, random }: { readonly size: number; readonly except: string; random(): number },
+): { name: string; address: string }[] {
   const start = Math.floor(random() * rows.length);
-  return [...rows.slice(start), ...rows.slice(0, start)].slice(0, size);
+  const around = [...rows.slice(start, start + size + 1), ...rows.slice(0, Math.min(start, size + 1))];
+  return around
+    .filter(({ name }) => name !== except)
+    .slice(0, size)
+    .map(({ name, address }) => ({ name, address }));
 }

@@ -1,4 +1,5 @@
 import type { Catalog, PeerRow } from './catalog.js';
+import { PeerRows } from './peer-rows.js';
 import type { PodVerdicts } from './pods/pod-verdicts.js';
 
 /** How long a peer that has gone is still shown, in milliseconds. */
@@ -27,13 +28,14 @@ export interface ListedPeer {
 
 /** The peers at a time, sorted out. */
 interface View {
-  readonly rows: readonly PeerRow[];
+  readonly rowsVersion: number;
   readonly podsVersion: number;
-  /** When the first lease ends, which changes it. */
+  /** When the first lease ends, which changes it, or its figures are old. */
   readonly untilMs: number;
   readonly all: readonly ListedPeer[];
   readonly live: readonly PeerRow[];
   readonly unfit: UnfitPeers;
+  readonly leaving: ReadonlySet<string>;
 }
 
 /** Names of peers that have a lease and are not to be offered all the same. */
@@ -44,14 +46,21 @@ export interface UnfitPeers {
   readonly draining: readonly string[];
 }
 
+/** Every thousand peers make a read of the store so much rarer, as they do heartbeats. */
+const PEERS_A_MAX_AGE = 1000;
+
 /**
- * The peers: what the store knows of them, read at most once in `maxAgeMs` (each heartbeat answer needs them, and with a
- * thousand peers there are hundreds of those a second), and what their pods say.
+ * The peers: what the store knows of them, what this server wrote since, and what their pods say. The store is read for
+ * what other servers write; each heartbeat answer needs the peers, so that is done at most once in `maxAgeMs` a thousand
+ * peers.
  */
 export class PeerDirectory {
   readonly #deps: PeerDirectoryDeps;
   readonly #maxAgeMs: number;
-  #snapshot: { readonly at: number; readonly rows: Promise<readonly PeerRow[]> } | undefined;
+  readonly #rows = new PeerRows();
+  /** When the last read began that went well. */
+  #readAtMs = Number.NEGATIVE_INFINITY;
+  #reading: Promise<void> | undefined;
   #view: View | undefined;
 
   constructor(deps: PeerDirectoryDeps, options: { readonly maxAgeMs: number }) {
@@ -61,17 +70,15 @@ export class PeerDirectory {
 
   /** The rows of all peers, those that went within the hour included, in order of name: their own word, without the pods. */
   async rows(): Promise<readonly PeerRow[]> {
-    const now = this.#deps.now();
-    const snapshot = this.#snapshot;
-    if (snapshot !== undefined && now - snapshot.at < this.#maxAgeMs) return snapshot.rows;
-    const fresh = { at: now, rows: this.#read(now - GONE_KEPT_MS) };
-    this.#snapshot = fresh;
-    try {
-      return await fresh.rows;
-    } catch (error) {
-      if (this.#snapshot === fresh) this.#snapshot = undefined;
-      throw error;
+    const ageMs = this.#deps.now() - this.#readAtMs;
+    const maxAgeMs = this.#maxAgeMs * Math.max(1, this.#rows.list.length / PEERS_A_MAX_AGE);
+    if (ageMs >= maxAgeMs) {
+      const reading = this.#reading ?? this.#read();
+      if (ageMs >= 2 * maxAgeMs) await reading;
+      // Nobody waits for it as long as what is known is not too old. If it fails, the next one to ask does, and is told.
+      else reading.catch(() => undefined);
     }
+    return this.#rows.list;
   }
 
   /** All peers, in order of name, with what they are by their word and by their pods. */
@@ -89,26 +96,43 @@ export class PeerDirectory {
     return (await this.#now()).unfit;
   }
 
-  /** Somebody came or went: read again. */
-  invalidate(): void {
-    this.#snapshot = undefined;
+  /** Peers that by their own word take no work any more. */
+  async leaving(): Promise<ReadonlySet<string>> {
+    return (await this.#now()).leaving;
+  }
+
+  /** This server wrote the row of a peer. */
+  note(row: PeerRow): void {
+    this.#rows.note(row);
   }
 
   /** Pods stopped serving: finds out which processes were in them, which is what makes it count. */
-  async podsChanged(): Promise<void> {
-    this.invalidate();
-    await this.rows();
+  podsChanged(): Promise<void> {
+    return this.#read();
   }
 
-  async #read(goneBefore: number): Promise<readonly PeerRow[]> {
-    const { catalog, pods } = this.#deps;
+  #read(): Promise<void> {
+    const reading = this.#readRows().finally(() => {
+      if (this.#reading === reading) this.#reading = undefined;
+    });
+    this.#reading = reading;
+    return reading;
+  }
+
+  async #readRows(): Promise<void> {
+    const { catalog, pods, now } = this.#deps;
+    const beganMs = now();
     const stopped = pods.takePending();
+    const read = this.#rows.beginRead();
     try {
-      const rows = await catalog.peers(goneBefore);
-      pods.note(stopped, rows);
-      return rows;
+      const rows = await catalog.peers(beganMs - GONE_KEPT_MS);
+      this.#rows.endRead(read, rows);
+      pods.note(stopped, this.#rows.list);
+      this.#readAtMs = beganMs;
     } catch (error) {
+      this.#rows.endRead(read, undefined);
       pods.putBack(stopped);
+      this.#readAtMs = Number.NEGATIVE_INFINITY;
       throw error;
     }
   }
@@ -117,25 +141,33 @@ export class PeerDirectory {
     const { pods } = this.#deps;
     const rows = await this.rows();
     const now = this.#deps.now();
+    const rowsVersion = this.#rows.version;
     const view = this.#view;
-    if (view?.rows === rows && view.podsVersion === pods.version && now < view.untilMs) return view;
-    this.#view = viewOf(rows, pods, now);
+    const isSame = view?.rowsVersion === rowsVersion && view.podsVersion === pods.version;
+    if (isSame && now < view.untilMs) return view;
+    this.#view = { rowsVersion, ...viewOf(rows, pods, { now, maxAgeMs: this.#maxAgeMs }) };
     return this.#view;
   }
 }
 
-function viewOf(rows: readonly PeerRow[], pods: PodVerdicts, now: number): View {
+function viewOf(
+  rows: readonly PeerRow[],
+  pods: PodVerdicts,
+  { now, maxAgeMs }: { readonly now: number; readonly maxAgeMs: number },
+): Omit<View, 'rowsVersion'> {
   const all: ListedPeer[] = [];
   const live: PeerRow[] = [];
   const unfit = { gone: [] as string[], draining: [] as string[] };
-  let untilMs = Number.POSITIVE_INFINITY;
+  const leaving = new Set<string>();
+  let untilMs = now + maxAgeMs;
   for (const row of rows) {
     const own = stateOf(row, now);
     const state = own === 'gone' ? own : (pods.of(row) ?? own);
     all.push({ row, state });
+    if (row.state !== 'live') leaving.add(row.name);
     if (state === 'live') live.push(row);
     else if (own !== 'gone') unfit[state].push(row.name);
     if (own !== 'gone') untilMs = Math.min(untilMs, row.leaseUntil);
   }
-  return { rows, podsVersion: pods.version, untilMs, all, live, unfit };
+  return { podsVersion: pods.version, untilMs, all, live, unfit, leaving };
 }

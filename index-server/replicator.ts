@@ -99,7 +99,7 @@ export class Replicator {
     const { catalog, directory, now } = this.#deps;
     // A copy on a peer that is leaving is a copy to fetch from, not one to count on.
     // By its own word: a killed pod comes back more often than not, and a copy is not made anew for each restart.
-    const leaving = new Set((await directory.rows()).filter(({ state }) => state !== 'live').map(({ name }) => name));
+    const leaving = await directory.leaving();
     const holders = await catalog.holders(id, { now: now() - awayMs, limit: HOLDERS_TOLD, random: 0 });
     const complete = holders.filter((holder) => holder.complete && !leaving.has(holder.peer)).map(({ peer }) => peer);
     return { complete, peers: await directory.live() };

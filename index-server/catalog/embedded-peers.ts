@@ -1,6 +1,8 @@
-import type { OrderRow, PeerCatalog, PeerRow } from '../catalog.js';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Heartbeat, OrderRow, PeerCatalog, PeerRow } from '../catalog.js';
 import type { EmbeddedDatabase } from './embedded-database.js';
 import { forgetHoldings, nextMark } from './embedded-holdings.js';
+import { Gathered, HEARTBEATS_GATHER_MS } from './gathered.js';
 
 interface StoredPeer {
   readonly num: number;
@@ -29,6 +31,10 @@ const PUT = `INSERT INTO peers (name, address, version, incarnation, state, leas
 const BEAT = `UPDATE peers SET state = ?, lease_until = ?, files = ?, bytes_used = ?, bytes_free = ?
   WHERE name = ? AND incarnation = ? AND state <> 'withdrawn'`;
 
+const PEERS = 'SELECT * FROM peers WHERE name > ? ORDER BY name LIMIT ?';
+/** Peers that are read before others have their turn. */
+const SLICE = 250;
+
 /** Peers and orders in the embedded store: soft state, not synced to the disk. */
 export function embeddedPeers(database: EmbeddedDatabase): PeerCatalog {
   const stored = (name: string) => database.get<StoredPeer>('SELECT * FROM peers WHERE name = ?', name);
@@ -36,6 +42,14 @@ export function embeddedPeers(database: EmbeddedDatabase): PeerCatalog {
     const found = stored(name);
     return found && peerOf(found);
   };
+  const beat = ({ name, incarnation, state, leaseUntil, files, bytesUsed, bytesFree }: Heartbeat) => {
+    const changed = database.run(BEAT, state, leaseUntil, files, bytesUsed, bytesFree, name, incarnation);
+    return changed === 0 ? undefined : peerNamed(name);
+  };
+  const heartbeats = new Gathered(
+    async (beats: readonly Heartbeat[]) => database.transaction(() => beats.map((one) => beat(one))),
+    { gatherMs: HEARTBEATS_GATHER_MS },
+  );
   return {
     async putPeer({ name, address, version, incarnation, state, leaseUntil, files, bytesUsed, bytesFree }) {
       database.transaction(() => {
@@ -43,10 +57,7 @@ export function embeddedPeers(database: EmbeddedDatabase): PeerCatalog {
         database.run(PUT, name, address, version, incarnation, state, ...load, nextMark(database));
       });
     },
-    async heartbeat({ name, incarnation, state, leaseUntil, files, bytesUsed, bytesFree }) {
-      const changed = database.run(BEAT, state, leaseUntil, files, bytesUsed, bytesFree, name, incarnation);
-      return changed === 0 ? undefined : peerNamed(name);
-    },
+    heartbeat: (one) => heartbeats.call(one),
     async peer(name) {
       return peerNamed(name);
     },
@@ -57,8 +68,14 @@ export function embeddedPeers(database: EmbeddedDatabase): PeerCatalog {
       return found && peerOf(found);
     },
     async peers(goneBefore) {
-      const sql = 'SELECT * FROM peers WHERE lease_until >= ? ORDER BY name';
-      return database.all<StoredPeer>(sql, goneBefore).map(peerOf);
+      const found: PeerRow[] = [];
+      // In slices: others have their turn while there are thousands.
+      for (;;) {
+        const slice = database.all<StoredPeer>(PEERS, found.at(-1)?.name ?? '', SLICE).map(peerOf);
+        found.push(...slice);
+        if (slice.length < SLICE) return found.filter(({ leaseUntil }) => leaseUntil >= goneBefore);
+        await nextTurn();
+      }
     },
     async withdrawPeer(name, incarnation) {
       database.run("UPDATE peers SET state = 'withdrawn' WHERE name = ? AND incarnation = ?", name, incarnation);

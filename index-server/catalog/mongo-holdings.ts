@@ -7,7 +7,7 @@ import type { HoldingDocument, MongoStore } from './mongo-store.js';
 import { pageOf, positionOf } from './queries.js';
 
 /** Updates in one command. FerretDB on SQLite stalls for good at about a hundred that find their documents. */
-const BATCH = 20;
+export const UPDATES_AT_ONCE = 20;
 /** Holders that are looked up at a time to see which of them are live. */
 const WINDOW = 128;
 
@@ -24,8 +24,8 @@ export function mongoHoldings(store: MongoStore): HoldingCatalog {
           upsert: true,
         },
       }));
-      for (let start = 0; start < updates.length; start += BATCH) {
-        await holdings().bulkWrite(updates.slice(start, start + BATCH), { ordered: false });
+      for (let start = 0; start < updates.length; start += UPDATES_AT_ONCE) {
+        await holdings().bulkWrite(updates.slice(start, start + UPDATES_AT_ONCE), { ordered: false });
       }
     },
     async release(peer, ids) {

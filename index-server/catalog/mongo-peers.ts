@@ -1,23 +1,21 @@
-import type { PeerCatalog, PeerRow } from '../catalog.js';
-import { nextMark } from './mongo-holdings.js';
+import type { Heartbeat, PeerCatalog, PeerRow } from '../catalog.js';
+import { Gathered, HEARTBEATS_GATHER_MS } from './gathered.js';
+import { nextMark, UPDATES_AT_ONCE } from './mongo-holdings.js';
 import type { MongoStore, PeerDocument } from './mongo-store.js';
 
 /** Peers and orders in MongoDB: soft state, acknowledged without a wait for the disk. */
 export function mongoPeers(store: MongoStore): PeerCatalog {
   const peers = () => store.collection('peers');
+  const heartbeats = new Gathered((beats: readonly Heartbeat[]) => writeBeats(store, beats), {
+    gatherMs: HEARTBEATS_GATHER_MS,
+  });
   return {
     async putPeer({ name, ...peer }) {
       // A mark of its own from the start: holdings left over from an earlier life of the name have lower ones.
       const mark = await nextMark(store);
       await peers().updateOne({ _id: name }, { $set: storedOf(peer), $setOnInsert: { mark } }, { upsert: true });
     },
-    async heartbeat({ name, incarnation, ...beat }) {
-      const filter = { _id: name, incarnation, state: { $ne: 'withdrawn' as const } };
-      const { state, leaseUntil, files, bytesUsed, bytesFree } = beat;
-      const set = { $set: { state, leaseUntil, files, bytesUsed, bytesFree } };
-      const peer = await peers().findOneAndUpdate(filter, set, { returnDocument: 'after' });
-      return peer === null ? undefined : peerOf(peer);
-    },
+    heartbeat: (beat) => heartbeats.call(beat),
     async peer(name) {
       const peer = await peers().findOne({ _id: name });
       return peer === null ? undefined : peerOf(peer);
@@ -60,6 +58,27 @@ export function mongoPeers(store: MongoStore): PeerCatalog {
       await store.collection('orders').deleteMany({ _id: { $in: ids.map((id) => orderKey(peer, kind, id)) } });
     },
   };
+}
+
+/** Two calls for all of them, where one by one each would be a call of its own. */
+async function writeBeats(store: MongoStore, beats: readonly Heartbeat[]): Promise<readonly (PeerRow | undefined)[]> {
+  const updates = beats.map(({ name, incarnation, state, leaseUntil, files, bytesUsed, bytesFree }) => ({
+    updateOne: {
+      filter: { _id: name, incarnation, state: { $ne: 'withdrawn' as const } },
+      update: { $set: { state, leaseUntil, files, bytesUsed, bytesFree } },
+    },
+  }));
+  const peers = store.collection('peers');
+  for (let start = 0; start < updates.length; start += UPDATES_AT_ONCE) {
+    await peers.bulkWrite(updates.slice(start, start + UPDATES_AT_ONCE));
+  }
+  const names = [...new Set(beats.map(({ name }) => name))];
+  const found = await peers.find({ _id: { $in: names } }).toArray();
+  const known = new Map(found.map((document) => [document._id, peerOf(document)]));
+  return beats.map(({ name, incarnation }) => {
+    const peer = known.get(name);
+    return peer?.incarnation === incarnation && peer.state !== 'withdrawn' ? peer : undefined;
+  });
 }
 
 /**

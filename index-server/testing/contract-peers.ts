@@ -45,6 +45,21 @@ export function peerContract({ catalog, reopen }: ContractContext): void {
     await catalog().withdrawPeer('nobody', 'incarnation-1');
   });
 
+  test('tells heartbeats that come together apart', async () => {
+    const names = Array.from({ length: 70 }, (_, n) => `peer-${n}`);
+    for (const name of names.slice(0, 60)) await catalog().putPeer(peerRow({ name }));
+    await catalog().withdrawPeer('peer-5', 'incarnation-1');
+    const beats = names.map((name, n) => ({ ...BEAT, name, files: n, ...(n === 7 && { incarnation: 'other' }) }));
+    const answers = await Promise.all(beats.map((beat) => catalog().heartbeat(beat)));
+    const expected = names.map((name, n) => {
+      const isKnown = n < 60 && n !== 5 && n !== 7;
+      return isKnown ? { ...peerRow({ name }), ...BEAT, files: n } : undefined;
+    });
+    expect(answers).toEqual(expected);
+    expect(await catalog().peer('peer-59')).toEqual(expected[59]);
+    expect((await catalog().peer('peer-7'))?.leaseUntil).toBe(peerRow().leaseUntil);
+  });
+
   test('finds the live peer at an address', async () => {
     await catalog().putPeer(peerRow({ name: 'old', address: 'a:1', leaseUntil: 5_000 }));
     await catalog().putPeer(peerRow({ name: 'new', address: 'a:1', leaseUntil: 6_000 }));
@@ -66,6 +81,9 @@ export function peerContract({ catalog, reopen }: ContractContext): void {
     }
     expect((await catalog().peers(2_000)).map(({ name }) => name)).toEqual(['a', 'b']);
     expect(await catalog().peers(0)).toHaveLength(3);
+    for (let n = 0; n < 600; n += 1) await catalog().putPeer(peerRow({ name: `crowd-${(n * 7) % 600}` }));
+    const names = (await catalog().peers(5_000)).map(({ name }) => name);
+    expect(names).toEqual(Array.from({ length: 600 }, (_, n) => `crowd-${n}`).sort());
   });
 
   test('forgets peers that are gone, with their holdings and orders', async () => {
