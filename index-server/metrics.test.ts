@@ -70,6 +70,7 @@ describe('the metrics', () => {
       'shoal_index_passwords_waiting',
       'shoal_index_peers{state="draining"}',
       'shoal_index_peers{state="gone"}',
+      'shoal_index_peers{state="withdrawn"}',
       'shoal_index_pod_watch_failures_total{reason="denied"}',
       'shoal_index_pod_watch_failures_total{reason="expired"}',
       'shoal_index_pod_watch_failures_total{reason="unavailable"}',
@@ -127,10 +128,14 @@ test('the metrics tell of peers by state', async () => {
     const [one, two] = [await index.peer('p1'), await index.peer('p2')];
     await two.beat('draining');
     const states = async () =>
-      Promise.all(['live', 'draining', 'gone'].map((state) => index.metric(`shoal_index_peers{state="${state}"}`)));
-    expect(await states()).toEqual([1, 1, 0]);
+      Promise.all(
+        ['live', 'draining', 'withdrawn', 'gone'].map((state) => index.metric(`shoal_index_peers{state="${state}"}`)),
+      );
+    expect(await states()).toEqual([1, 1, 0, 0]);
     await index.client.withdraw(one.auth, 'p1');
-    expect(await states()).toEqual([0, 1, 1]);
+    expect(await states()).toEqual([0, 1, 1, 0]);
+    index.advance(600_000);
+    expect(await states()).toEqual([0, 0, 1, 1]);
   } finally {
     await index.stop();
   }

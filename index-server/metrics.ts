@@ -41,7 +41,8 @@ export const STORE_OPERATIONS = [
 export type StoreOperation = (typeof STORE_OPERATIONS)[number];
 
 const CODE_CLASSES = ['2xx', '4xx', '5xx'] as const;
-const PEER_STATES = ['live', 'draining', 'gone'] as const;
+/** `withdrawn` left in good order, the heartbeats of `gone` stopped. */
+const PEER_STATES = ['live', 'draining', 'withdrawn', 'gone'] as const;
 const PUBLISH_RESULTS = ['new_name', 'new_version', 'same_content'] as const;
 const LOCATE_RESULTS = ['with_holders', 'without_holders'] as const;
 const ORDER_KINDS = ['replicate', 'drop', 'update'] as const;
@@ -83,7 +84,11 @@ export class IndexMetrics {
   readonly passwordsWaiting = this.#gauge('passwords_waiting', 'Passwords waiting to be hashed');
   readonly files = this.#gauge('files', 'Files in the catalogue, current versions');
   readonly users = this.#gauge('users', 'Accounts');
-  readonly peers = this.#gauge('peers', 'Peers by state; gone ones are kept for an hour', ['state']);
+  readonly peers = this.#gauge(
+    'peers',
+    'Peers by state; those that left, and those whose heartbeats stopped, are kept for an hour',
+    ['state'],
+  );
   readonly joins = this.#counter('joins_total', 'Peers that joined, restarts included');
   readonly leaseExpirations = this.#counter('lease_expirations_total', 'Peers whose heartbeats stopped');
   readonly announces = this.#counter('announces_total', 'Announcements of holdings');

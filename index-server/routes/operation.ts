@@ -110,7 +110,8 @@ async function readMetrics(deps: OperationDeps): Promise<string> {
 }
 
 async function readFigures({ catalog, directory }: OperationDeps): Promise<StoreFigures> {
-  const peers = { live: 0, draining: 0, gone: 0 };
-  for (const { state } of await directory.all()) peers[state] += 1;
+  const peers = { live: 0, draining: 0, withdrawn: 0, gone: 0 };
+  // Who left in good order is no loss.
+  for (const { row, state } of await directory.all()) peers[row.state === 'withdrawn' ? row.state : state] += 1;
   return { ...(await catalog.counts()), peers };
 }
