@@ -187,9 +187,9 @@ describe('a call', () => {
         }
         throw new ShoalError('denied', 'nothing is published here');
       };
-      await serve((edge) => putHandlers(edge, { publisher: { publish: publish as Publisher['publish'] } })).listen(
-        path,
-      );
+      await serve((edge) =>
+        putHandlers(edge, { publisher: { publish: publish as Publisher['publish'] }, metrics }),
+      ).listen(path);
     });
     const put = async (then: (call: ReturnType<PeerUser['client']['put']>) => void) => {
       const user = await PeerUser.at(path);

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { startSwarm, type TestPeer } from './testing/harness.js';
 import { waitFor } from './testing/wait-for.js';
 
@@ -94,6 +96,37 @@ function exchangesCut(page: string): number {
     ? value(page, 'shoal_peer_grpc_calls_total{method="Exchange",code="cancelled"}')
     : 0;
 }
+
+test('bytes are counted by how they came and went', async () => {
+  const moved = async (peer: TestPeer, direction: 'received' | 'sent', kind: string) =>
+    value(await scrape(peer), `shoal_peer_${direction}_bytes_total{kind="${kind}"}`);
+  const before = await moved(a, 'received', 'put');
+  await a.user.put(Buffer.alloc(1000), { name: 'by-hand' });
+  expect(await moved(a, 'received', 'put')).toBe(before + 1000);
+
+  await fetch(`${a.url}/files/by-put`, { method: 'PUT', body: 'x'.repeat(2000) });
+  expect(await moved(a, 'received', 'http')).toBe(2000);
+  await (await fetch(`${b.url}/files/by-put`)).arrayBuffer();
+  await waitFor('the answer is counted', async () => (await moved(b, 'sent', 'http')) === 2000);
+
+  // The original's routes upload to another peer, and download from it.
+  const post = (peer: TestPeer, path: string, body: object) =>
+    fetch(`${peer.url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+  await writeFile(join(a.config.shareDir, 'shared.txt'), 'y'.repeat(3000));
+  for (const peer of [a, b]) {
+    await post(peer, '/clogin', { username: 'ann', password: 'correct horse', url: a.daemon.address });
+  }
+  await post(a, '/cindex', { username: 'ann', files: ['shared.txt'] });
+  expect([await moved(a, 'sent', 'upload'), await moved(b, 'received', 'upload')]).toEqual([3000, 3000]);
+  await post(b, '/csearch', { username: 'ann', files: ['shared.txt'] });
+  expect(await moved(b, 'received', 'download')).toBe(3000);
+  const served = await Promise.all([a, b].map((peer) => moved(peer, 'sent', 'download')));
+  expect(served.reduce((sum, each) => sum + each, 0)).toBe(3000);
+});
 
 test('an HTTP request is counted by the pattern of its route', async () => {
   await a.user.put(Buffer.from('abc'), { name: 'by-http' });

@@ -2,8 +2,16 @@ import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { ERROR_CODES } from '../common/errors.js';
 
-/** What bytes between peers, or to a client, were for. */
-const BYTE_KINDS = ['exchange', 'download', 'upload', 'http'] as const;
+/**
+ * How bytes came or went. By gRPC: the exchange of chunks among peers, `Download` and `Upload`, whoever is the client.
+ * `http` is GET and PUT of the HTTP door, `put` what the command line publishes.
+ */
+const BYTE_KINDS = {
+  received: ['exchange', 'download', 'upload', 'http', 'put'],
+  sent: ['exchange', 'download', 'upload', 'http'],
+} as const;
+/** Kinds of bytes that do not pass between this peer and another. */
+const LOCAL_KINDS: readonly unknown[] = ['http', 'put'];
 /** What became of a chunk that arrived. */
 const CHUNK_RESULTS = ['ok', 'corrupt', 'duplicate', 'refused'] as const;
 /** `ok`, or the code of the error that a call ended with. */
@@ -87,8 +95,8 @@ export class PeerMetrics {
   readonly #loopDelay: IntervalHistogram = monitorEventLoopDelay({ resolution: 20 });
   #sources: MetricSources | undefined;
 
-  readonly receivedBytes = this.#counter('received_bytes_total', 'Bytes received, by what they were for', ['kind']);
-  readonly sentBytes = this.#counter('sent_bytes_total', 'Bytes sent, by what they were for', ['kind']);
+  readonly receivedBytes = this.#counter('received_bytes_total', 'Bytes received, by how they came', ['kind']);
+  readonly sentBytes = this.#counter('sent_bytes_total', 'Bytes sent, by how they went', ['kind']);
   readonly chunks = this.#counter('chunks_total', 'Chunks that others sent, by what became of them', ['result']);
   readonly refusedChunks = this.#counter('refused_chunks_total', 'Chunks that others asked for and did not get', []);
   readonly fetches = this.#counter('fetches_total', 'Fetches that ended, by how', ['code']);
@@ -197,10 +205,8 @@ export class PeerMetrics {
   }
 
   #zero(): void {
-    for (const kind of BYTE_KINDS) {
-      this.receivedBytes.inc({ kind }, 0);
-      this.sentBytes.inc({ kind }, 0);
-    }
+    for (const kind of BYTE_KINDS.received) this.receivedBytes.inc({ kind }, 0);
+    for (const kind of BYTE_KINDS.sent) this.sentBytes.inc({ kind }, 0);
     for (const result of CHUNK_RESULTS) this.chunks.inc({ result }, 0);
     for (const code of CALL_CODES) this.fetches.inc({ code }, 0);
     for (const result of INDEX_RESULTS) {
@@ -219,5 +225,5 @@ export class PeerMetrics {
 function betweenPeers(
   values: readonly { readonly value: number; readonly labels: { kind?: string | number } }[],
 ): number {
-  return values.reduce((sum, { value, labels }) => (labels.kind === 'http' ? sum : sum + value), 0);
+  return values.reduce((sum, { value, labels }) => (LOCAL_KINDS.includes(labels.kind) ? sum : sum + value), 0);
 }

@@ -62,6 +62,7 @@ async function counted(metrics: PeerMetrics, operation: IndexOperation, call: un
 export function transferObserver(metrics: PeerMetrics): TransferObserver {
   return {
     sentBytes: (kind, bytes) => metrics.sentBytes.inc({ kind }, bytes),
+    receivedBytes: (bytes) => metrics.receivedBytes.inc({ kind: 'upload' }, bytes),
     refusedChunk: () => metrics.refusedChunks.inc(),
     serving: (_kind, change) => metrics.servingStreams.inc(change),
     call: (method, code) => metrics.grpcCalls.inc({ method, code }),

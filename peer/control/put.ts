@@ -4,24 +4,28 @@ import type { PutRequest__Output } from '../../proto/gen/shoal/control/v1/PutReq
 import type { PutResponse } from '../../proto/gen/shoal/control/v1/PutResponse.js';
 import type { PutStart__Output } from '../../proto/gen/shoal/control/v1/PutStart.js';
 import type { IngestSource } from '../chunk-store.js';
+import type { PeerMetrics } from '../metrics.js';
 import type { Publisher, PublishOptions, PublishProgress } from '../publish.js';
 import type { CallEdge, Caller, EventSink } from './call.js';
 import { visibilityOf } from './files.js';
 import { openLocalPath } from './local-path.js';
 import { fileEntry } from './messages.js';
 
+/** What a put works with. */
+export interface PutDeps {
+  readonly publisher: Pick<Publisher, 'publish'>;
+  readonly metrics: Pick<PeerMetrics, 'receivedBytes'>;
+}
+
 /** The call that publishes. */
-export function putHandlers(
-  edge: CallEdge,
-  deps: { readonly publisher: Pick<Publisher, 'publish'> },
-): Pick<ControlServiceHandlers, 'Put'> {
+export function putHandlers(edge: CallEdge, deps: PutDeps): Pick<ControlServiceHandlers, 'Put'> {
   return {
     Put: edge.conversation('Put', async (requests: AsyncIterator<PutRequest__Output>, caller, sink) => {
       const start = await startOf(requests);
       const local = start.source === null ? undefined : await openLocalPath(start.source, 'read');
       try {
         const source = local === undefined ? sentBytes(requests, { start, caller, sink }) : { fd: local.fd };
-        await put(deps.publisher, { source, start, caller, sink });
+        await put(deps, { source, start, caller, sink });
       } finally {
         await local?.close();
       }
@@ -30,7 +34,7 @@ export function putHandlers(
 }
 
 async function put(
-  publisher: Pick<Publisher, 'publish'>,
+  { publisher, metrics }: PutDeps,
   call: {
     readonly source: IngestSource;
     readonly start: PutStart__Output;
@@ -43,6 +47,7 @@ async function put(
     signal: caller.signal,
     onProgress: (progress) => sink.sendProgress({ progress: progressMessage(progress) }),
   });
+  metrics.receivedBytes.inc({ kind: 'put' }, published.file.size);
   await sink.send({ done: { file: fileEntry(published.file), sha256, copies } });
 }
 

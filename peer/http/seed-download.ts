@@ -45,7 +45,7 @@ async function download(
   onBehalf: string | undefined,
   signal: AbortSignal,
 ): Promise<string> {
-  const { index, membership, peers, share } = deps;
+  const { index, membership, metrics, peers, share } = deps;
   const { file, ticket } = await index.locate(membership.auth(onBehalf), { ref: `${owner}/${filename}` }, signal);
   const expected = { size: file.size, sha256: file.sha256 };
   let outcome = await share.compare(filename, expected, signal);
@@ -55,6 +55,7 @@ async function download(
   }
   switch (outcome) {
     case 'saved':
+      metrics.receivedBytes.inc({ kind: 'download' }, file.size);
       return `downloaded from ${url} (${file.size} bytes)`;
     case 'already here':
       return 'already here';

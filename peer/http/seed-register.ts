@@ -10,7 +10,7 @@ const UPLOAD_TRIES = 3;
 /** What {@link FileRegistrar} works with. */
 export type RegisterDeps = Pick<
   HttpDoorDeps,
-  'index' | 'membership' | 'store' | 'publisher' | 'peers' | 'share' | 'log'
+  'index' | 'membership' | 'store' | 'publisher' | 'peers' | 'share' | 'log' | 'metrics'
 >;
 
 /** A user with the session to act with. */
@@ -99,12 +99,13 @@ export class FileRegistrar {
   }
 
   async #uploadTo(address: string, file: FileDetail, token: string, signal: AbortSignal): Promise<void> {
-    const { index, membership, peers, store } = this.#deps;
+    const { index, membership, metrics, peers, store } = this.#deps;
     const { ticket } = await index.publishTicket(membership.auth(token), signal);
     const { id, name, size, sha256, tags, visibility, readers } = file;
     const data = store.get(id)?.read({ offset: 0, length: size });
     if (data === undefined) throw new TypeError('a file that was just published is not in the store');
     await peers.upload(address, { ticket, header: { name, size, sha256, tags, visibility, readers }, data }, signal);
+    metrics.sentBytes.inc({ kind: 'upload' }, size);
   }
 
   /** Other peers in turn, then this one. */

@@ -67,6 +67,8 @@ export interface TransferServerDeps {
 /** What the server reports to the metrics. */
 export interface TransferObserver {
   sentBytes(kind: 'exchange' | 'download', bytes: number): void;
+  /** Of an upload. */
+  receivedBytes(bytes: number): void;
   refusedChunk(): void;
   /** A stream on which this peer serves began (+1) or ended (-1). */
   serving(kind: 'exchange' | 'download', change: 1 | -1): void;
@@ -315,6 +317,7 @@ export class TransferServer {
     if (header.sha256 !== '' && !/^[0-9a-f]{64}$/.test(header.sha256)) {
       throw new ShoalError('invalid', `sha256 '${header.sha256.slice(0, 80)}' is not 64 lower-case hex digits`);
     }
+    const { observer } = this.#deps;
     const isChecked = header.size !== undefined || header.sha256 !== '';
     async function* data(): AsyncGenerator<Buffer> {
       for (let item = await messages.next(); item.done !== true; item = await messages.next()) {
@@ -323,7 +326,9 @@ export class TransferServer {
           throw new ShoalError('invalid', 'an upload went on after it had said that all was sent');
         }
         if (!item.value.data) throw new ShoalError('invalid', 'a second header in one upload');
-        yield item.value.data as Buffer;
+        const bytes = item.value.data as Buffer;
+        observer.receivedBytes(bytes.length);
+        yield bytes;
       }
       // A client that died half-closes its stream like one that has finished.
       if (!isChecked)

@@ -127,6 +127,7 @@ export async function startSwarmPeer(
           sent.bytes += bytes;
         },
         refusedChunk: nothing,
+        receivedBytes: nothing,
         serving: nothing,
         call: nothing,
       },
