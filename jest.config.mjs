@@ -1,9 +1,9 @@
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
-  // k8s/e2e needs a cluster: `npm run e2e` runs it.
+  // k8s/e2e needs a cluster, charts/*.chart.test.ts need Helm: `npm run e2e` and `npm run chart:test` run them.
   testMatch: ['**/*.test.ts'],
-  testPathIgnorePatterns: ['/node_modules/', '\\.e2e\\.test\\.ts$'],
+  testPathIgnorePatterns: ['/node_modules/', '\\.(e2e|chart)\\.test\\.ts$'],
   modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/data/'],
   maxWorkers: 2,
   // Real servers and processes, two at a time on a machine that may be busy. Only a test that hangs takes so long.

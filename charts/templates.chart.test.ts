@@ -1,0 +1,438 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readConfig as readIndexConfig } from '../index-server/config.js';
+import { Signer } from '../index-server/signer.js';
+import { readConfig as readPeerConfig } from '../peer/config.js';
+import { parseQuery } from './testing/promql.js';
+import { chart, env, get, helm, type Objects, pods, render, type Yaml } from './testing/render.js';
+
+const decoded = (secret: Yaml, key: string) => Buffer.from(secret.data[key], 'base64').toString();
+
+describe('a release called shoal', () => {
+  let objects: Objects;
+  beforeAll(async () => {
+    objects = await render();
+  });
+
+  test('has the names that people type', () => {
+    expect([...objects.keys()].sort()).toEqual([
+      'ConfigMap/shoal-mongodb',
+      'Deployment/shoal-index',
+      'NetworkPolicy/shoal-index',
+      'NetworkPolicy/shoal-mongodb',
+      'NetworkPolicy/shoal-peer',
+      'Pod/shoal-test',
+      'PodDisruptionBudget/shoal-peer',
+      'Role/shoal-index',
+      'RoleBinding/shoal-index',
+      'Secret/shoal-join',
+      'Secret/shoal-mongodb',
+      'Secret/shoal-signing-key',
+      'Service/shoal-index',
+      'Service/shoal-mongodb',
+      'Service/shoal-peer',
+      'Service/shoal-peer-http',
+      'ServiceAccount/shoal-index',
+      'ServiceAccount/shoal-mongodb',
+      'ServiceAccount/shoal-peer',
+      'StatefulSet/shoal-mongodb',
+      'StatefulSet/shoal-peer',
+    ]);
+    const ports = (name: string) => get(objects, `Service/${name}`).spec.ports.map(({ port }: Yaml) => port);
+    expect([ports('shoal-index'), ports('shoal-peer'), ports('shoal-peer-http')]).toEqual([
+      [5000],
+      [4999, 5001],
+      [5001],
+    ]);
+  });
+
+  test('labels all of its objects', () => {
+    for (const { metadata } of objects.values()) {
+      expect(metadata.labels).toMatchObject({
+        'app.kubernetes.io/name': 'shoal',
+        'app.kubernetes.io/instance': 'shoal',
+        'app.kubernetes.io/component': expect.stringMatching(/^(index|peer|mongodb|test)$/),
+        'app.kubernetes.io/managed-by': 'Helm',
+      });
+    }
+  });
+
+  test('has StatefulSets with a real headless Service each, that also leads to pods that are not ready', () => {
+    for (const name of ['shoal-peer', 'shoal-mongodb']) {
+      const { spec } = get(objects, `StatefulSet/${name}`);
+      const service = get(objects, `Service/${spec.serviceName}`);
+      expect(service.spec.clusterIP).toBe('None');
+      expect(spec.template.metadata.labels).toMatchObject(service.spec.selector);
+      expect(spec.selector.matchLabels).toEqual(service.spec.selector);
+    }
+    expect(get(objects, 'Service/shoal-peer').spec.publishNotReadyAddresses).toBe(true);
+    expect(get(objects, 'StatefulSet/shoal-peer').spec.podManagementPolicy).toBe('Parallel');
+  });
+
+  test('has in what can never be changed nothing that a new version of the chart changes', () => {
+    for (const { kind, spec } of objects.values()) {
+      if (kind !== 'StatefulSet' && kind !== 'Deployment') continue;
+      const fixed = [
+        spec.selector.matchLabels,
+        ...(spec.volumeClaimTemplates ?? []).map((claim: Yaml) => claim.metadata.labels),
+      ];
+      for (const labels of fixed) {
+        expect(Object.keys(labels).sort()).toEqual(
+          ['component', 'instance', 'name'].map((label) => `app.kubernetes.io/${label}`),
+        );
+      }
+    }
+  });
+
+  test('keeps pods to the restricted standard, in full', () => {
+    expect(pods(objects).size).toBe(4);
+    for (const [name, { spec }] of pods(objects)) {
+      expect([name, spec.securityContext]).toEqual([
+        name,
+        expect.objectContaining({
+          runAsNonRoot: true,
+          runAsUser: expect.any(Number),
+          fsGroupChangePolicy: 'OnRootMismatch',
+          seccompProfile: { type: 'RuntimeDefault' },
+        }),
+      ]);
+      expect(spec.initContainers).toBeUndefined();
+      for (const { securityContext } of spec.containers) {
+        expect([name, securityContext]).toEqual([
+          name,
+          { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
+        ]);
+      }
+      const kinds = spec.volumes.map((volume: Yaml) => Object.keys(volume).find((key) => key !== 'name'));
+      expect(kinds.filter((kind: string) => !['secret', 'configMap', 'emptyDir'].includes(kind))).toEqual([]);
+      expect(spec.hostNetwork ?? spec.hostPID ?? spec.hostIPC ?? false).toBe(false);
+    }
+  });
+
+  test('mounts a token of its ServiceAccount in the index alone', () => {
+    const mounting = [...pods(objects)].filter(([, { spec }]) => spec.automountServiceAccountToken !== false);
+    expect(mounting.map(([name]) => name)).toEqual(['shoal-index']);
+    for (const account of ['shoal-index', 'shoal-peer', 'shoal-mongodb']) {
+      expect(get(objects, `ServiceAccount/${account}`).automountServiceAccountToken).toBe(false);
+    }
+    expect(get(objects, 'Role/shoal-index').rules).toEqual([
+      { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['get', 'list', 'watch'] },
+    ]);
+    expect(get(objects, 'RoleBinding/shoal-index').subjects).toEqual([
+      { kind: 'ServiceAccount', name: 'shoal-index', namespace: 'apps' },
+    ]);
+  });
+
+  test('asks for little, limits memory and not CPU, and takes no variables from Services', () => {
+    for (const [name, { spec }] of pods(objects)) {
+      const { requests, limits } = spec.containers[0].resources;
+      expect([name, Object.keys(limits), requests.cpu]).toEqual([name, ['memory'], '50m']);
+      expect(spec.enableServiceLinks).toBe(false);
+      expect(spec.dnsConfig.options).toEqual([{ name: 'ndots', value: '2' }]);
+    }
+  });
+
+  test('probes what depends on nothing outside, and gives a pod time to leave', () => {
+    for (const name of ['shoal-index', 'shoal-peer']) {
+      const pod = pods(objects).get(name);
+      const [{ startupProbe, livenessProbe, readinessProbe, lifecycle }] = pod.spec.containers;
+      expect([startupProbe, livenessProbe, readinessProbe].map(({ httpGet }) => [httpGet.port, httpGet.path])).toEqual([
+        ['http', '/livez'],
+        ['http', '/livez'],
+        ['http', '/readyz'],
+      ]);
+      const drain = Number(env(pod, 'SHOAL_DRAIN_SECONDS') ?? 10);
+      expect(pod.spec.terminationGracePeriodSeconds).toBeGreaterThan(lifecycle.preStop.sleep.seconds + drain);
+    }
+  });
+
+  test('tells Prometheus where the metrics are', () => {
+    const annotations = (name: string) => pods(objects).get(name).metadata.annotations;
+    for (const [name, port] of [
+      ['shoal-index', '5000'],
+      ['shoal-peer', '5001'],
+    ] as const) {
+      expect(annotations(name)).toEqual({
+        'prometheus.io/scrape': 'true',
+        'prometheus.io/port': port,
+        'prometheus.io/path': '/metrics',
+      });
+    }
+    expect(annotations('shoal-mongodb')).toBeUndefined();
+  });
+
+  test('lets each door be used by those who need it', () => {
+    const component = (name: string) => ({
+      podSelector: {
+        matchLabels: {
+          'app.kubernetes.io/name': 'shoal',
+          'app.kubernetes.io/instance': 'shoal',
+          'app.kubernetes.io/component': name,
+        },
+      },
+    });
+    const clients = { podSelector: { matchLabels: { 'shoal-client': 'true' } } };
+    const prometheus = {
+      namespaceSelector: {},
+      podSelector: { matchLabels: { 'app.kubernetes.io/name': 'prometheus' } },
+    };
+    const rules = (name: string) =>
+      get(objects, `NetworkPolicy/${name}`).spec.ingress.map(({ ports, from }: Yaml) => [ports[0].port, from]);
+    expect(rules('shoal-index')).toEqual([['http', [component('peer'), clients, prometheus]]]);
+    expect(rules('shoal-peer')).toEqual([
+      ['grpc', [component('peer')]],
+      ['http', [clients, prometheus]],
+    ]);
+    expect(rules('shoal-mongodb')).toEqual([['mongodb', [component('index')]]]);
+    expect(get(objects, 'Pod/shoal-test').metadata.labels).toMatchObject(clients.podSelector.matchLabels);
+  });
+
+  test('generates secrets that the programs take', async () => {
+    const key = decoded(get(objects, 'Secret/shoal-signing-key'), 'signing-key.pem');
+    expect((await Signer.fromPem(key)).publicJwk.crv).toBe('Ed25519');
+    const mongodb = get(objects, 'Secret/shoal-mongodb');
+    const password = decoded(mongodb, 'password');
+    expect(decoded(mongodb, 'uri')).toBe(
+      `mongodb://shoal:${password}@shoal-mongodb.apps.svc.cluster.local:27017/shoal`,
+    );
+    expect(password).toMatch(/^\w{32}$/);
+    expect(decoded(mongodb, 'root-password')).not.toBe(password);
+    const again = await render();
+    for (const [name, field] of [
+      ['shoal-join', 'join-secret'],
+      ['shoal-signing-key', 'signing-key.pem'],
+      ['shoal-mongodb', 'password'],
+    ] as const) {
+      const [one, two] = [objects, again].map((from) => get(from, `Secret/${name}`).data[field]);
+      expect(one).not.toBe(two);
+    }
+  });
+});
+
+describe('the environment of a container', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'shoal-chart-'));
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  /** As the kubelet would make it. Of the files that are mounted, the join secret is there. */
+  async function environment(objects: Objects, name: string): Promise<NodeJS.ProcessEnv> {
+    const pod = pods(objects).get(name);
+    const secret = join(folder, 'join-secret');
+    await writeFile(secret, decoded(get(objects, 'Secret/shoal-join'), 'join-secret'));
+    const known: NodeJS.ProcessEnv = {};
+    for (const { name: variable, value, valueFrom } of pod.spec.containers[0].env) {
+      if (valueFrom?.fieldRef?.fieldPath === 'metadata.name') known[variable] = 'shoal-peer-0';
+      else if (valueFrom?.fieldRef?.fieldPath === 'metadata.namespace') known[variable] = 'apps';
+      else if (valueFrom?.secretKeyRef) {
+        const { name: from, key } = valueFrom.secretKeyRef;
+        known[variable] = decoded(get(objects, `Secret/${from}`), key);
+      } else known[variable] = value.replaceAll(/\$\((\w+)\)/g, (_: string, other: string) => known[other] ?? '?');
+    }
+    expect(known['SHOAL_JOIN_SECRET_FILE']).toBe('/etc/shoal/join/join-secret');
+    return { ...known, SHOAL_JOIN_SECRET_FILE: secret };
+  }
+
+  test('is what the index takes', async () => {
+    const objects = await render();
+    const found = await environment(objects, 'shoal-index');
+    expect(readIndexConfig(found)).toMatchObject({
+      port: 5000,
+      listenAddress: '0.0.0.0',
+      store: expect.stringMatching(/^mongodb:/),
+      signingKeyFile: '/etc/shoal/signing-key/signing-key.pem',
+      joinSecret: expect.stringMatching(/^\w{40}$/),
+    });
+    expect(found).toMatchObject({ SHOAL_PEER_SERVICE: 'shoal-peer', SHOAL_NAMESPACE: 'apps' });
+  });
+
+  test('is what a peer takes, and the command line beside it', async () => {
+    const found = await environment(await render(), 'shoal-peer');
+    expect(readPeerConfig(found)).toMatchObject({
+      peerName: 'shoal-peer-0',
+      advertiseAddress: 'shoal-peer-0.shoal-peer.apps.svc.cluster.local:4999',
+      indexUrl: 'http://shoal-index.apps.svc.cluster.local:5000',
+      dataDir: '/data/store',
+      shareDir: '/data/share',
+      socketPath: '/run/shoal/control.sock',
+      grpcPort: 4999,
+      httpPort: 5001,
+      replicas: 2,
+      quotaBytes: 0,
+    });
+  });
+});
+
+test('two releases in one namespace share nothing', async () => {
+  const [one, two] = [await render({ release: 'one' }), await render({ release: 'two' })];
+  expect([...one.keys()].filter((key) => two.has(key))).toEqual([]);
+  const selectors = (objects: Objects) =>
+    [...objects.values()].map(
+      ({ spec }) => spec?.selector?.matchLabels ?? spec?.podSelector?.matchLabels ?? spec?.selector,
+    );
+  for (const selector of selectors(one).filter(Boolean)) {
+    expect(selector).toMatchObject({ 'app.kubernetes.io/instance': 'one' });
+  }
+});
+
+test('names stay short enough for what Kubernetes puts behind them', async () => {
+  const objects = await render({ release: 'r'.repeat(53) });
+  for (const { kind, metadata } of objects.values()) {
+    // A StatefulSet's pods have its name and eleven characters more in a label of 63.
+    expect([kind, metadata.name.length <= (kind === 'StatefulSet' ? 52 : 63)]).toEqual([kind, true]);
+  }
+});
+
+describe('secrets are kept at uninstall', () => {
+  const kept = (objects: Objects) =>
+    [...objects]
+      .filter(([, { metadata }]) => metadata.annotations?.['helm.sh/resource-policy'] === 'keep')
+      .map(([key]) => key);
+  const withoutVolumes = { persistence: { enabled: false } };
+
+  test('while volumes are that need them', async () => {
+    expect(kept(await render())).toEqual(['Secret/shoal-signing-key', 'Secret/shoal-mongodb']);
+    expect(kept(await render({ values: { peer: withoutVolumes } }))).toEqual([
+      'Secret/shoal-signing-key',
+      'Secret/shoal-mongodb',
+    ]);
+    expect(kept(await render({ values: { mongodb: { enabled: false } } }))).toEqual([
+      'Secret/shoal-signing-key',
+      'PersistentVolumeClaim/shoal-index',
+    ]);
+  });
+
+  test('and go when nothing is left', async () => {
+    expect(kept(await render({ values: { peer: withoutVolumes, mongodb: withoutVolumes } }))).toEqual([]);
+  });
+});
+
+test('the embedded store has one index server at a time, and no MongoDB', async () => {
+  const objects = await render({ values: { mongodb: { enabled: false } } });
+  expect([...objects.keys()].filter((key) => key.endsWith('-mongodb'))).toEqual([]);
+  const { spec } = get(objects, 'Deployment/shoal-index');
+  expect(spec.strategy).toEqual({ type: 'Recreate' });
+  expect(spec.template.spec.volumes.at(-1)).toEqual({
+    name: 'data',
+    persistentVolumeClaim: { claimName: 'shoal-index' },
+  });
+  expect(spec.template.spec.containers[0].volumeMounts.at(-1)).toEqual({ name: 'data', mountPath: '/data' });
+});
+
+test('an index starts again when the address of its database changes', async () => {
+  const checksum = async (uri: string) => {
+    const objects = await render({ values: { mongodb: { enabled: false, external: { uri } } } });
+    return get(objects, 'Deployment/shoal-index').spec.template.metadata.annotations['checksum/config'];
+  };
+  expect(await checksum('mongodb://a')).toMatch(/^[0-9a-f]{64}$/);
+  expect(await checksum('mongodb://a')).not.toBe(await checksum('mongodb://b'));
+});
+
+test('monitors find the pods and give their series the labels that dashboards and alerts ask for', async () => {
+  const objects = await render({
+    values: { metrics: { serviceMonitor: { enabled: true }, podMonitor: { enabled: true } } },
+  });
+  const monitors = [
+    ['ServiceMonitor/shoal-index', get(objects, 'Service/shoal-index').metadata.labels],
+    ['PodMonitor/shoal-peer', pods(objects).get('shoal-peer').metadata.labels],
+  ] as const;
+  for (const [key, labels] of monitors) {
+    const { spec } = get(objects, key);
+    expect(labels).toMatchObject(spec.selector.matchLabels);
+    expect(spec.podTargetLabels).toEqual(
+      ['name', 'instance', 'component'].map((label) => `app.kubernetes.io/${label}`),
+    );
+    expect((spec.endpoints ?? spec.podMetricsEndpoints)[0]).toEqual({ port: 'http', path: '/metrics' });
+  }
+});
+
+test('alerts of a release are about that release', async () => {
+  const objects = await render({
+    release: 'files',
+    values: { nameOverride: 'n', metrics: { rules: { enabled: true } } },
+  });
+  const rules = get(objects, 'PrometheusRule/files-n').spec.groups.flatMap(({ rules: some }: Yaml) => some);
+  expect(rules.length).toBeGreaterThan(10);
+  for (const { expr } of rules) {
+    for (const { matchers } of parseQuery(expr).selectors) {
+      expect(matchers).toEqual(
+        expect.arrayContaining(
+          [
+            ['app_kubernetes_io_name', 'n'],
+            ['app_kubernetes_io_instance', 'files'],
+            ['namespace', 'apps'],
+          ].map(([label, value]) => ({ label, operator: '=', value })),
+        ),
+      );
+    }
+  }
+});
+
+test('dashboards come whole', async () => {
+  const objects = await render({ values: { metrics: { dashboards: { enabled: true } } } });
+  const { metadata, data } = get(objects, 'ConfigMap/shoal-dashboard-overview');
+  expect(metadata.labels['grafana_dashboard']).toBe('1');
+  expect(JSON.parse(data['overview.json']).title).toBe('Shoal / Overview');
+});
+
+describe('values that cannot work are refused with a line that says which', () => {
+  test.each([
+    ['peer.replicas=three', /peer\/replicas.*(got string, want integer|Expected: integer)/is],
+    ['peer.replica=3', /replica/],
+    ['index.replicas=-1', /index\/replicas.*minimum/is],
+    ['image.pullPolicy=Sometimes', /pullPolicy.*IfNotPresent/is],
+    ['peer.persistence.size=10 GB', /persistence\/size/],
+    ['peer.quota=lots', /peer\/quota/],
+    ['mongodb.external.uri=postgres://db', /external\/uri/],
+    ['logLevel=loud', /logLevel.*trace/is],
+    ['peer.persistence.whenDeleted=Keep', /whenDeleted.*Retain/is],
+    ['image.digest=sha256:abc', /image\/digest/],
+    ['mongodb.enabled=false,index.replicas=2', /index\.replicas is 2, but without MongoDB there is room for one/],
+    ['mongodb.external.uri=mongodb://db', /set mongodb\.enabled=false/],
+    ['mongodb.enabled=false,mongodb.external.uri=mongodb://db,mongodb.external.existingSecret=x', /are both set/],
+  ])('%s', async (values, message) => {
+    const failure = await render({ arguments: ['--set', values] }).catch((error: Error) => error.message);
+    expect(failure).toMatch(
+      typeof message === 'string' ? message : new RegExp(message.source.replaceAll('\\/', '[./]'), message.flags),
+    );
+  });
+});
+
+describe('values of ci/', () => {
+  test('are linted without a word, as are those of nobody', async () => {
+    for (const file of [undefined, ...(await readdir(join(chart, 'ci')))]) {
+      const more = file === undefined ? [] : ['--values', join(chart, 'ci', file)];
+      expect(await helm(['lint', '--strict', '--quiet', chart, ...more])).toBe('');
+    }
+  });
+
+  test('are not packed into the chart', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'shoal-chart-'));
+    try {
+      await helm(['package', chart, '--destination', folder]);
+      const [name = ''] = await readdir(folder);
+      const files = await helm(['show', 'all', join(folder, name)]);
+      expect(files).toContain('name: shoal');
+      await expect(render({ arguments: ['--show-only', 'ci/small-values.yaml'] })).rejects.toThrow('could not find');
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+});
+
+test('what is said after installing has commands for this release', async () => {
+  const notes = await helm([
+    'install',
+    'files',
+    chart,
+    '--namespace',
+    'apps',
+    '--dry-run=client',
+    '--set',
+    'peer.replicas=2',
+  ]);
+  expect(notes).toContain('kubectl exec -n apps files-shoal-peer-1 -- shoal cat hello.txt');
+  expect(notes).toContain('label files-shoal-client=true');
+});
