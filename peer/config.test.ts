@@ -27,6 +27,7 @@ describe('readConfig', () => {
       isLoginRequired: false,
       hasLoopbackAccess: true,
       drainSeconds: 25,
+      waitSeconds: 60,
       logLevel: 'info',
       advertiseAddress: undefined,
     });
@@ -55,6 +56,7 @@ describe('readConfig', () => {
       SHOAL_LOOPBACK_ACCESS: 'false',
       SHOAL_DRAIN_SECONDS: '0',
       SHOAL_LOG_LEVEL: 'debug',
+      SHOAL_WAIT_SECONDS: '0',
     });
     expect(config).toEqual({
       dataDir: '/tmp/d',
@@ -73,6 +75,7 @@ describe('readConfig', () => {
       isLoginRequired: true,
       hasLoopbackAccess: false,
       drainSeconds: 0,
+      waitSeconds: 0,
       logLevel: 'debug',
     });
   });

@@ -33,6 +33,8 @@ export interface PeerConfig {
   /** Whether the HTTP door answers programs on the same machine without a token. */
   readonly hasLoopbackAccess: boolean;
   readonly drainSeconds: number;
+  /** How long a get or a put goes on while the index, or every peer that has the file, is away. */
+  readonly waitSeconds: number;
   readonly logLevel: (typeof LOG_LEVELS)[number];
 }
 
@@ -58,6 +60,7 @@ export function readConfig(env: NodeJS.ProcessEnv): PeerConfig {
     isLoginRequired: reader.bool('SHOAL_REQUIRE_LOGIN', false),
     hasLoopbackAccess: reader.bool('SHOAL_LOOPBACK_ACCESS', true),
     drainSeconds: reader.int('SHOAL_DRAIN_SECONDS', { fallback: 25, min: 0, max: 3600 }),
+    waitSeconds: reader.int('SHOAL_WAIT_SECONDS', { fallback: 60, min: 0, max: 86_400 }),
     logLevel: reader.oneOf('SHOAL_LOG_LEVEL', LOG_LEVELS, 'info'),
   });
   reader.finish();

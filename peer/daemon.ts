@@ -25,6 +25,7 @@ import { createHttpDoor } from './http/app.js';
 import { createDoorServer } from './http/body-intake.js';
 import { SeedSessions } from './http/seed-sessions.js';
 import { ShareFolder } from './http/share-folder.js';
+import { IndexWait } from './index-wait.js';
 import { MembershipMemory } from './membership-memory.js';
 import { PeerMetrics } from './metrics.js';
 import { meteredIndex } from './observers.js';
@@ -154,11 +155,14 @@ function buildParts(config: PeerConfig, log: Logger) {
     { index, memory, verifier, load, joinSecret, metrics, log, ...clock },
     identity,
   );
-  const shared = { store, index, membership, verifier, metrics, log };
+  const waitMs = config.waitSeconds * 1000;
+  const wait = new IndexWait({ log }, { waitMs });
+  const shared = { store, index, membership, verifier, metrics, log, wait };
   const { peerService, peers, buffers } = createRemotePeers();
   const removals = new Removals({ store, ...clock });
   const announcer = new Announcer({ ...shared, removals, ...clock }, { gatherMs: GATHER_MS });
-  const fetcher = createFetcher(shared, { peers, isReplicating: (id) => orders.isReplicating(id) });
+  const isReplicating = (id: string) => orders.isReplicating(id);
+  const fetcher = createFetcher(shared, { peers, isReplicating }, { awayMs: waitMs });
   const orders = new OrderRunner(
     { ...shared, fetcher, removals, announcer, ...clock },
     { concurrency: COPIES_AT_ONCE },

@@ -7,6 +7,7 @@ import type { Located, PublishBody, Published } from '../index-server/api.js';
 import type { Signer } from '../index-server/signer.js';
 import { ChunkStore } from './chunk-store.js';
 import { Hasher } from './hasher.js';
+import { IndexWait } from './index-wait.js';
 import { Publisher, type PublishOptions, type PublishProgress } from './publish.js';
 import { Removals } from './removals.js';
 import { claimsFor, newSigner } from './testing/signatures.js';
@@ -86,6 +87,7 @@ function setUp({ peers = [] as string[], unwilling = [] as string[] } = {}) {
       removals,
       announcer: { changed: (id) => changed.push(id) },
       log,
+      wait: new IndexWait({ log }, { waitMs: 0 }),
       now: () => Date.now(),
     },
     { defaultReplicas: 1 },

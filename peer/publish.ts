@@ -1,8 +1,9 @@
 import { ShoalError, toShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
 import { nameProblem, type PublishBody, type Published, publishBodySchema } from '../index-server/api.js';
-import type { Auth, IndexClient } from '../index-server/client.js';
+import type { IndexClient } from '../index-server/client.js';
 import type { ChunkStore, IngestSource, StoredFile } from './chunk-store.js';
+import type { IndexWait, WaitListener } from './index-wait.js';
 import type { LivePeer, Membership } from './membership.js';
 import { claimsOf, mergeRecord } from './records.js';
 import type { Removals } from './removals.js';
@@ -34,7 +35,9 @@ export interface PublishOptions {
 
 /** How far a publish is. While `replicating`, bytes are counted in whole copies. */
 export interface PublishProgress {
-  readonly phase: 'storing' | 'replicating';
+  readonly phase: 'storing' | 'replicating' | 'waiting';
+  /** Why it waits. */
+  readonly detail?: string;
   readonly doneBytes: number;
   /** 0 when it is not known. */
   readonly totalBytes: number;
@@ -57,6 +60,7 @@ export interface PublisherDeps {
   readonly membership: Pick<Membership, 'auth' | 'livePeers' | 'livePeerCount' | 'swarmToken' | 'peerName'>;
   readonly peers: Pick<RemotePeers, 'replicate'>;
   readonly removals: Pick<Removals, 'protect' | 'remove'>;
+  readonly wait: Pick<IndexWait, 'run'>;
   /** Told when a file has got its record and may be announced. */
   readonly announcer: { changed(id: string): void };
   readonly log: Logger;
@@ -78,7 +82,7 @@ export class Publisher {
   }
 
   /**
-   * Stores and publishes. Bad options are `invalid`, and a missing right or an index that is away is told, before a
+   * Stores and publishes. Bad options are `invalid`, and a missing right or an index that stays away is told, before a
    * large source is read. When `signal` fires nothing is published, unless it already is.
    */
   async publish(
@@ -87,9 +91,14 @@ export class Publisher {
     { signal, onProgress }: { readonly signal: AbortSignal; readonly onProgress?: (progress: PublishProgress) => void },
   ): Promise<PublishOutcome> {
     const wanted = checkOptions(options, this.#defaultReplicas);
-    const auth = this.#deps.membership.auth(options.onBehalf);
+    const { index, membership, wait } = this.#deps;
+    const { onBehalf } = options;
+    const onWaiting = (detail: string) =>
+      onProgress?.({ phase: 'waiting', detail, doneBytes: 0, totalBytes: 0, copies: 0 });
     const size = 'stream' in source ? source.size : undefined;
-    if (size === undefined || size >= ASK_FIRST_BYTES) await this.#deps.index.account(auth, signal);
+    if (size === undefined || size >= ASK_FIRST_BYTES) {
+      await wait.run(() => index.account(membership.auth(onBehalf), signal), { onWaiting }, signal);
+    }
     const { file, sha256, isNew } = await this.#deps.store.ingest(source, {
       signal,
       onProgress: (doneBytes, totalBytes) =>
@@ -101,8 +110,8 @@ export class Publisher {
         hint: 'it changed on its way, or the digest is of something else: send it again',
       });
     }
-    const published = await this.#register(file, { ...wanted, sha256 }, { auth, isNew, signal });
-    const copies = this.#copy(file, published, { onBehalf: options.onBehalf, wait: options.wait, signal, onProgress });
+    const published = await this.#register(file, { ...wanted, sha256 }, { onBehalf, isNew, signal, onWaiting });
+    const copies = this.#copy(file, published, { onBehalf, wait: options.wait, signal, onProgress });
     return { published, sha256, copies: await copies };
   }
 
@@ -124,9 +133,16 @@ export class Publisher {
   async #register(
     file: StoredFile,
     body: Wanted & { readonly sha256: string },
-    { auth, isNew, signal }: { readonly auth: Auth; readonly isNew: boolean; readonly signal: AbortSignal },
+    how: WaitListener & {
+      readonly onBehalf: string | undefined;
+      readonly isNew: boolean;
+      readonly signal: AbortSignal;
+    },
   ): Promise<Published> {
     const { id, size, manifest } = file;
+    const { index, membership } = this.#deps;
+    const { onBehalf, isNew, signal } = how;
+    const fields = { id, size, chunkSize: manifest.chunkBytes, chunks: manifest.chunkCount, ...body };
     const release = this.#deps.removals.protect(id);
     try {
       if (this.#deps.store.get(id) === undefined) {
@@ -134,18 +150,15 @@ export class Publisher {
           hint: 'publish it once more',
         });
       }
-      const published = await this.#deps.index.publish(
-        auth,
-        { id, size, chunkSize: manifest.chunkBytes, chunks: manifest.chunkCount, ...body },
-        signal,
-      );
+      const publish = () => index.publish(membership.auth(onBehalf), fields, signal);
+      const published = await this.#deps.wait.run(publish, how, signal);
       await file.setRecords(mergeRecord(file.records, published.record), { sha256: body.sha256 });
       this.#deps.announcer.changed(id);
       return published;
     } catch (thrown) {
       const error = toShoalError(thrown);
       release();
-      if (isNew) await this.#undo(id, error, auth.onBehalf);
+      if (isNew) await this.#undo(id, error, onBehalf);
       throw error;
     } finally {
       release();

@@ -1,7 +1,9 @@
 import { ShoalError } from '../common/errors.js';
+import { createLogger } from '../common/log.js';
 import type { Located } from '../index-server/api.js';
 import type { Signer } from '../index-server/signer.js';
 import type { StoredFile } from './chunk-store.js';
+import { IndexWait } from './index-wait.js';
 import { Retriever } from './retrieve.js';
 import type { Fetch, FetchRequest } from './swarm/fetch.js';
 import { claimsFor, newSigner } from './testing/signatures.js';
@@ -21,7 +23,7 @@ beforeAll(async () => {
   secretRecord = await signer.record(claimsFor(ID, { visibility: 'private' }));
 });
 
-function setUp(here?: { readonly isComplete: boolean; readonly records: readonly string[] }) {
+function setUp(here?: { readonly isComplete: boolean; readonly records: readonly string[] }, waitMs = 0) {
   const started: FetchRequest[] = [];
   const script: { failure?: ShoalError } = {};
   const verifier = new TicketVerifier({ clockToleranceSeconds: 0 });
@@ -63,6 +65,7 @@ function setUp(here?: { readonly isComplete: boolean; readonly records: readonly
       peerName: 'me',
     },
     verifier,
+    wait: new IndexWait({ log: createLogger({ name: 'test', level: 'silent' }) }, { waitMs }),
   });
   return { retriever, started, script, file };
 }
@@ -143,5 +146,49 @@ describe('without the index', () => {
       code: 'unavailable',
       hint: expect.stringContaining('by its id'),
     });
+  });
+});
+
+describe('an index that comes back', () => {
+  test('is waited for by who wants a name, and they are told', async () => {
+    const { retriever, started, script } = setUp(undefined, 30_000);
+    script.failure = away;
+    const told: string[] = [];
+    const onWaiting = (reason: string) => {
+      told.push(reason);
+      if (told.length === 2) delete script.failure;
+    };
+    await retriever.retrieve('name', { onWaiting }, signal);
+    expect(started.map(({ id }) => id)).toEqual([ID]);
+    expect(told[0]).toMatch(/^the index does not answer; giving up in \d+ s$/);
+  });
+
+  test('is waited for by who wants an id that cannot be had without it', async () => {
+    const { retriever, started, script } = setUp({ isComplete: true, records: [secretRecord] }, 30_000);
+    script.failure = away;
+    const onWaiting = () => delete script.failure;
+    const { file, located } = await retriever.retrieve(ID, { onWaiting }, signal);
+    expect([file?.id, located?.record, started]).toEqual([ID, record, []]);
+  });
+
+  test('is not waited for by who can do without it, nor when it has answered', async () => {
+    const { retriever, started, script } = setUp(undefined, 30_000);
+    script.failure = away;
+    await retriever.retrieve(ID, { onBehalf: undefined, onWaiting: () => expect(0).toBe('waited') }, signal);
+    expect(started).toHaveLength(1);
+    script.failure = new ShoalError('not_found', 'there is no such file');
+    await expect(retriever.retrieve('name', {}, signal)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  test('is given up after the time for it, or when nobody wants it any more', async () => {
+    const { retriever, script } = setUp(undefined, 1);
+    script.failure = away;
+    await expect(retriever.retrieve('name', {}, signal)).rejects.toMatchObject({ code: 'unavailable' });
+    const gone = new AbortController();
+    const patient = setUp(undefined, 3_600_000);
+    patient.script.failure = away;
+    const onWaiting = () => gone.abort(new ShoalError('timeout', 'took too long'));
+    const waiting = patient.retriever.retrieve('name', { onWaiting }, gone.signal);
+    await expect(waiting).rejects.toMatchObject({ code: 'timeout' });
   });
 });

@@ -3,6 +3,7 @@ import { ShoalError, toShoalError } from '../common/errors.js';
 import { type Holder, isFileId, type Located } from '../index-server/api.js';
 import type { IndexClient } from '../index-server/client.js';
 import type { ChunkStore, StoredFile } from './chunk-store.js';
+import { type IndexWait, isAway, type WaitListener } from './index-wait.js';
 import type { Membership } from './membership.js';
 import { isPublic, mergeRecord } from './records.js';
 import type { Fetch, Fetcher } from './swarm/fetch.js';
@@ -10,11 +11,15 @@ import type { TicketVerifier } from './tickets.js';
 
 /*
  * From a reference to a file that can be read. The index says who may read what, and is asked each time; only when it is
- * away does this fall back to what is known here: an id that the same user has located before, or one that is public.
+ * away does this fall back to what is known here: an id that the same user has located before, or one that is public. What
+ * cannot be had in that way waits until the index is back.
  */
 
 /** Answers of the index that are kept for when it is away. */
 const KNOWN_LOCATIONS = 1_000;
+
+const BY_ID = 'while the index is away a file can only be fetched by its id';
+const PUBLIC_OR_KNOWN = 'while the index is away only public files can be fetched, and those fetched before';
 
 /** A file to read: here already, or on its way. Exactly one of `file` and `fetch` is there. */
 export interface Retrieved {
@@ -36,10 +41,11 @@ export interface RetrieverDeps {
   readonly fetcher: Pick<Fetcher, 'start'>;
   readonly membership: Pick<Membership, 'auth' | 'livePeers' | 'swarmToken' | 'peerName'>;
   readonly verifier: Pick<TicketVerifier, 'verifyRecord'>;
+  readonly wait: Pick<IndexWait, 'run'>;
 }
 
 /** Who asks. */
-export interface RetrieveOptions {
+export interface RetrieveOptions extends WaitListener {
   /** Session of the user who asks; the peer's own account when it is not given. */
   readonly onBehalf?: string | undefined;
 }
@@ -56,17 +62,18 @@ export class Retriever {
     this.#deps = deps;
   }
 
-  /** What the reference stands for, without fetching anything; errors as {@link retrieve}. */
-  async locate(ref: string, { onBehalf }: RetrieveOptions, signal: AbortSignal): Promise<Located> {
-    const { index, membership } = this.#deps;
-    const located = await index.locate(membership.auth(onBehalf), { ref }, signal);
-    this.#remember(located, onBehalf);
-    return located;
+  /**
+   * What the reference stands for, without fetching anything; errors as {@link retrieve}. While the index is away this
+   * waits for a name, and not for an id, which can perhaps be had without it.
+   */
+  async locate(ref: string, options: RetrieveOptions, signal: AbortSignal): Promise<Located> {
+    if (isFileId(ref)) return this.#locateOnce(ref, options, signal);
+    return this.#deps.wait.run(() => this.#locateOnce(ref, options, signal), options, signal);
   }
 
   /**
    * The file, or the fetch of it, which the caller must wait for or cancel. Throws `not_found` when there is no such
-   * file or the user may not read it, `conflict` when the reference is ambiguous, and `unavailable` when the index is
+   * file or the user may not read it, `conflict` when the reference is ambiguous, and `unavailable` when the index stays
    * away and the file cannot be had without it.
    */
   async retrieve(ref: string, options: RetrieveOptions, signal: AbortSignal): Promise<Retrieved> {
@@ -74,8 +81,8 @@ export class Retriever {
       return await this.open(await this.locate(ref, options, signal), options);
     } catch (thrown) {
       const error = toShoalError(thrown);
-      if (signal.aborted || (error.code !== 'unavailable' && error.code !== 'timeout')) throw error;
-      return await this.#retrieveAlone(ref, options, error);
+      if (signal.aborted || !isAway(error) || !isFileId(ref)) throw isAway(error) ? withHint(error, BY_ID) : error;
+      return await this.#retrieveAlone(ref, options, { why: error, signal });
     }
   }
 
@@ -83,10 +90,10 @@ export class Retriever {
   async open(located: Located, { onBehalf }: RetrieveOptions): Promise<Retrieved> {
     const { store, fetcher } = this.#deps;
     const { id, sha256 } = located.file;
-    const { record, ticket } = located;
+    const { record, ticket, away } = located;
     const holders = this.#others(located.file.holders);
-    const refetch = () =>
-      fetcher.start({ id, record, ticket, sha256, holders, ...(onBehalf !== undefined && { onBehalf }) });
+    const more = { ...(away !== undefined && { away }), ...(onBehalf !== undefined && { onBehalf }) };
+    const refetch = () => fetcher.start({ id, record, ticket, sha256, holders, ...more });
     const file = store.get(id);
     if (file?.isComplete) {
       await this.#keepRecord(file, located);
@@ -95,24 +102,52 @@ export class Retriever {
     return { id, located, fetch: refetch(), refetch };
   }
 
-  async #retrieveAlone(ref: string, { onBehalf }: RetrieveOptions, why: ShoalError): Promise<Retrieved> {
-    const user = userKey(onBehalf);
-    const { membership, fetcher } = this.#deps;
-    if (!isFileId(ref)) throw withHint(why, 'while the index is away a file can only be fetched by its id');
-    if (onBehalf !== undefined && !this.#users.has(user)) throw why;
-    const located = this.#known.get(knownKey(user, ref));
-    const file = this.#deps.store.get(ref);
-    const refetch = () => {
-      const ticket = located?.ticket ?? membership.swarmToken;
-      if (ticket === undefined) throw why;
-      const known = located !== undefined && { record: located.record, sha256: located.file.sha256 };
-      return fetcher.start({ id: ref, ticket, holders: this.#likelyHolders(located), ...known });
-    };
-    if (file?.isComplete) {
-      if (located !== undefined || isPublic(file.records)) return { id: ref, located, file, refetch };
-      throw withHint(why, 'while the index is away only public files can be fetched, and those fetched before');
+  async #locateOnce(ref: string, { onBehalf }: RetrieveOptions, signal: AbortSignal): Promise<Located> {
+    const { index, membership } = this.#deps;
+    const located = await index.locate(membership.auth(onBehalf), { ref }, signal);
+    this.#remember(located, onBehalf);
+    return located;
+  }
+
+  /** What is known here is enough, or the index is waited for. */
+  async #retrieveAlone(
+    id: string,
+    options: RetrieveOptions,
+    { why, signal }: { readonly why: ShoalError; readonly signal: AbortSignal },
+  ): Promise<Retrieved> {
+    const user = userKey(options.onBehalf);
+    const located = this.#known.get(knownKey(user, id));
+    const ticket = located?.ticket ?? this.#deps.membership.swarmToken;
+    const file = this.#deps.store.get(id);
+    const isKnownUser = options.onBehalf === undefined || this.#users.has(user);
+    const isReadable = file?.isComplete !== true || located !== undefined || isPublic(file.records);
+    if (ticket === undefined || !isKnownUser || !isReadable) {
+      const error = isKnownUser && !isReadable ? withHint(why, PUBLIC_OR_KNOWN) : why;
+      return this.#retrieveLater(id, options, { why: error, signal });
     }
-    return { id: ref, located, fetch: refetch(), refetch };
+    const known = located !== undefined && { record: located.record, sha256: located.file.sha256 };
+    const { onBehalf } = options;
+    const refetch = () =>
+      this.#deps.fetcher.start({
+        ...{ id, ticket, holders: this.#likelyHolders(located), ...known },
+        ...(onBehalf !== undefined && { onBehalf }),
+      });
+    if (file?.isComplete) return { id, located, file, refetch };
+    return { id, located, fetch: refetch(), refetch };
+  }
+
+  async #retrieveLater(
+    id: string,
+    options: RetrieveOptions,
+    { why, signal }: { readonly why: ShoalError; readonly signal: AbortSignal },
+  ): Promise<Retrieved> {
+    try {
+      const located = await this.#deps.wait.run(() => this.#locateOnce(id, options, signal), options, signal);
+      return await this.open(located, options);
+    } catch (thrown) {
+      const error = toShoalError(thrown);
+      throw isAway(error) && !signal.aborted ? why : error;
+    }
   }
 
   /** Those that the index named when it was last asked, and all that are live. */

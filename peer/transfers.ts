@@ -13,7 +13,7 @@ import type { OrderRunner } from './orders.js';
 import type { Publisher } from './publish.js';
 import { isPublic } from './records.js';
 import { ChannelPool } from './swarm/channel-pool.js';
-import { Fetcher, type FetchRequest } from './swarm/fetch.js';
+import { Fetcher, type FetcherOptions, type FetchRequest } from './swarm/fetch.js';
 import { loadPeerService } from './swarm/peer-service.js';
 import { RemotePeers } from './swarm/remote-peer.js';
 import { TransferServer } from './swarm/transfer-server.js';
@@ -81,6 +81,7 @@ export function createRemotePeers(): {
 export function createFetcher(
   parts: TransferParts,
   { peers, isReplicating }: { readonly peers: RemotePeers; readonly isReplicating: (id: string) => boolean },
+  options: Pick<FetcherOptions, 'awayMs'>,
 ): Fetcher {
   const { store, index, membership, verifier, metrics, log } = parts;
   return new Fetcher(
@@ -90,8 +91,9 @@ export function createFetcher(
       membership,
       locate: async (request: FetchRequest, signal: AbortSignal) => {
         try {
-          const { file, ticket } = await index.locate(membership.auth(request.onBehalf), { ref: request.id }, signal);
-          return { holders: file.holders, ticket };
+          const auth = membership.auth(request.onBehalf);
+          const { file, ticket, away } = await index.locate(auth, { ref: request.id }, signal);
+          return { holders: file.holders, ticket, ...(away !== undefined && { away }) };
         } catch (error) {
           // A private file that is copied is none that this peer's own account could locate; orders bring its holders.
           if (toShoalError(error).code !== 'not_found' || !isReplicating(request.id)) throw error;
@@ -118,7 +120,7 @@ export function createFetcher(
       now: () => performance.now(),
       random: Math.random,
     },
-    FETCHER_OPTIONS,
+    { ...FETCHER_OPTIONS, ...options },
   );
 }
 

@@ -37,6 +37,11 @@ export class TcpProxy {
     this.#server = server;
   }
 
+  /** Passes nothing on any more over the connections that are open, and closes none: as when a machine is gone. */
+  freeze(): void {
+    for (const socket of this.#sockets) socket.pause().unpipe();
+  }
+
   /** Breaks all connections and takes no more. */
   async cut(): Promise<void> {
     const server = this.#server;

@@ -16,7 +16,7 @@ function view(options: { mode: ProgressMode; canDraw?: boolean; columns?: number
     progress,
     at(nowMs: number, doneBytes: number, more: Partial<ProgressSample> = {}) {
       clock.nowMs = nowMs;
-      progress.update({ phase: 'fetching', doneBytes, totalBytes: 100 * MB, peers: 0, ...more });
+      progress.update({ phase: 'fetching', doneBytes, totalBytes: 100 * MB, peers: 0, detail: '', ...more });
     },
     written: () => (stream.read() as string | null) ?? '',
   };
@@ -123,4 +123,19 @@ test('writes nothing when told so', () => {
   at(0, 0);
   progress.finish();
   expect(written()).toBe('');
+});
+
+test('says what is waited for, where that is all there is to say', () => {
+  const detail = 'no live peer has the missing parts; giving up in 9 s';
+  const plain = view({ mode: 'plain' });
+  plain.at(0, 0);
+  plain.at(2_000, 0, { phase: 'waiting', detail });
+  expect(plain.written()).toBe(`waiting: ${detail}\n`);
+  const bar = view({ mode: 'auto', canDraw: true });
+  bar.at(0, 0, { phase: 'waiting', detail: `${detail} \u001b[2J` });
+  expect(bar.written()).toContain(`waiting: ${detail}`);
+  expect(bar.written()).not.toContain('\u001b[2J');
+  const json = view({ mode: 'json' });
+  json.at(0, 0, { phase: 'waiting', detail });
+  expect(JSON.parse(json.written())).toMatchObject({ phase: 'waiting', detail });
 });

@@ -1,7 +1,7 @@
 import { formatDuration, formatRate, formatSize, plural } from './format.js';
 import type { OutputStream } from './io.js';
 import { RateMeter } from './rate-meter.js';
-import { safeJson } from './text.js';
+import { printable, safeJson } from './text.js';
 
 /** How progress is shown; `auto` is a bar in a terminal and plain lines elsewhere. */
 export const PROGRESS_MODES = ['auto', 'plain', 'json', 'none'] as const;
@@ -17,6 +17,8 @@ export interface ProgressSample {
   readonly totalBytes: number;
   /** Peers that bytes come from, or copies made; 0 says nothing. */
   readonly peers: number;
+  /** What is waited for, in words; empty while something moves. */
+  readonly detail: string;
 }
 
 /** Shows how far something is. */
@@ -142,10 +144,12 @@ function jsonEvent(sample: ProgressSample, rate: number | undefined): Record<str
     totalBytes: sample.totalBytes === 0 ? null : sample.totalBytes,
     bytesPerSecond: rate === undefined ? null : Math.round(rate),
     peers: sample.peers,
+    ...(sample.detail !== '' && { detail: sample.detail }),
   };
 }
 
 function barLine(sample: ProgressSample, rate: number | undefined): string {
+  if (sample.detail !== '') return `${sample.phase}: ${printable(sample.detail)}`;
   const done = share(sample);
   const filled = done === undefined ? 0 : Math.floor(done * BAR_CELLS);
   const bar = done === undefined ? '' : `[${'#'.repeat(filled)}${'-'.repeat(BAR_CELLS - filled)}] `;
@@ -153,6 +157,7 @@ function barLine(sample: ProgressSample, rate: number | undefined): string {
 }
 
 function facts(sample: ProgressSample, rate: number | undefined): string[] {
+  if (sample.detail !== '') return [printable(sample.detail)];
   const done = share(sample);
   const size = formatSize(sample.doneBytes);
   const result =

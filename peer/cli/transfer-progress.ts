@@ -7,6 +7,7 @@ const PHASE_WORDS: Readonly<Record<Progress__Output['phase'], string>> = {
   PHASE_REPLICATING: 'replicating',
   PHASE_FETCHING: 'fetching',
   PHASE_WRITING: 'writing',
+  PHASE_WAITING: 'waiting',
 };
 
 /** What the daemon tells of a transfer, for a progress view. */
@@ -16,5 +17,6 @@ export function progressSample(progress: Progress__Output): ProgressSample {
     doneBytes: progress.doneBytes,
     totalBytes: progress.totalBytes,
     peers: progress.peers,
+    detail: progress.detail,
   };
 }

@@ -29,7 +29,9 @@ export function getHandlers(
         if (local !== undefined && (await local.stat()).size > 0) {
           throw new ShoalError('invalid', `the target ${target?.path} is not empty`);
         }
-        const retrieved = await deps.retriever.retrieve(named(ref), { onBehalf: caller.onBehalf }, caller.signal);
+        const onWaiting = (detail: string) => sink.sendProgress({ progress: { phase: 'PHASE_WAITING', detail } });
+        const options = { onBehalf: caller.onBehalf, onWaiting };
+        const retrieved = await deps.retriever.retrieve(named(ref), options, caller.signal);
         const to = local === undefined || target === null ? undefined : { handle: local, path: target.path };
         await new Delivery({ retrieved, to, caller, sink }).run();
       } finally {
@@ -71,9 +73,10 @@ class Delivery {
   }
 
   async #whileFetching(fetch: Fetch): Promise<FetchOutcome> {
-    const stopProgress = fetch.onProgress(({ doneBytes, totalBytes, peers }) =>
-      this.#sink.sendProgress({ progress: { phase: 'PHASE_FETCHING', doneBytes, totalBytes, peers } }),
-    );
+    const stopProgress = fetch.onProgress(({ waiting: detail, doneBytes, totalBytes, peers }) => {
+      const phase = detail === undefined ? 'PHASE_FETCHING' : 'PHASE_WAITING';
+      this.#sink.sendProgress({ progress: { phase, detail: detail ?? '', doneBytes, totalBytes, peers } });
+    });
     try {
       const [outcome, unchecked] = await Promise.all([fetch.finished(this.#signal), this.#follow(fetch)]);
       if (this.#to === undefined) return outcome;

@@ -85,11 +85,12 @@ function publishOptions(start: PutStart__Output, { onBehalf }: Caller): PublishO
   return { name, tags, visibility, readers, replicas, onBehalf, wait: !noWait };
 }
 
-function progressMessage({ phase, doneBytes, totalBytes, copies }: PublishProgress) {
-  return {
-    phase: phase === 'storing' ? ('PHASE_STORING' as const) : ('PHASE_REPLICATING' as const),
-    doneBytes,
-    totalBytes,
-    peers: copies,
-  };
+const PHASES = {
+  storing: 'PHASE_STORING',
+  replicating: 'PHASE_REPLICATING',
+  waiting: 'PHASE_WAITING',
+} as const;
+
+function progressMessage({ phase, detail = '', doneBytes, totalBytes, copies }: PublishProgress) {
+  return { phase: PHASES[phase], detail, doneBytes, totalBytes, peers: copies };
 }

@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import { ShoalError } from '../../common/errors.js';
 import type { Holder, Located } from '../../index-server/api.js';
 import type { Signer } from '../../index-server/signer.js';
+import { IndexWait } from '../index-wait.js';
 import { PeerMetrics } from '../metrics.js';
 import { Retriever } from '../retrieve.js';
 import { claimsFor, newSigner } from '../testing/signatures.js';
@@ -50,8 +51,9 @@ class Scene {
     };
     const verifier = new TicketVerifier({ clockToleranceSeconds: 0 });
     verifier.setKeys([signer.publicJwk]);
+    const wait = new IndexWait({ log: pino({ level: 'silent' }) }, { waitMs: 0 });
     const deps: Pick<HttpDoorDeps, 'retriever' | 'store' | 'log' | 'metrics' | 'membership' | 'readiness'> = {
-      retriever: new Retriever({ index, membership, verifier, store: near.store, fetcher: near.fetcher }),
+      retriever: new Retriever({ index, membership, verifier, store: near.store, fetcher: near.fetcher, wait }),
       store: near.store,
       log: pino({ level: 'silent' }),
       metrics: this.metrics,

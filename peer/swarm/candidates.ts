@@ -65,6 +65,12 @@ export class Candidates {
     if (entry !== undefined) entry.failures = 0;
   }
 
+  /** The index has just said that it is here: dial again soon. */
+  expect(peer: string, nowMs: number): void {
+    const entry = this.#entries.get(peer);
+    if (entry !== undefined) entry.notBeforeMs = Math.min(entry.notBeforeMs, nowMs + FIRST_BACKOFF_MS);
+  }
+
   ban(peer: string): void {
     const entry = this.#entries.get(peer);
     if (entry !== undefined) entry.state = 'banned';

@@ -82,8 +82,8 @@ export class Conversation {
     this.#call.send(request);
   }
 
-  close(): void {
-    this.#call.close();
+  close(why?: 'silent'): void {
+    this.#call.close(why);
   }
 
   #guarded(news: ExchangeNews): void {

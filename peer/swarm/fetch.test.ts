@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { ShoalError } from '../../common/errors.js';
+import { TcpProxy } from '../../index-server/testing/tcp-proxy.js';
 import type { StoredFile } from '../stored-file.js';
 import { type SwarmPeer, startBadPeer, startSwarmPeer, TICKET } from '../testing/swarm-peers.js';
 import { readThrough } from './read-through.js';
@@ -230,6 +231,82 @@ describe('a fetch among bad peers', () => {
     b.locate = () => Promise.reject(new ShoalError('not_found', 'no such file'));
     const failure = b.fetcher.start({ id: 'ab'.repeat(32), holders: [] }).finished(forever());
     expect(codeOf(await failure.catch((error: unknown) => error))).toBe('not_found');
+  });
+});
+
+describe('a fetch that nobody can serve now', () => {
+  it('waits for a holder that may come back, and says so', async () => {
+    const [a, b] = [await peer('a'), await peer('b', { noSourceMs: 50, awayMs: 3_600_000 })];
+    const { id } = (await ingest(a, randomBytes(1000))).manifest;
+    b.locate = () => Promise.resolve({ holders: [], ticket: TICKET, away: ['a'] });
+    const fetch = b.fetcher.start({ id, ticket: TICKET, holders: [], away: ['a'] });
+    const finished = fetch.finished(forever());
+    const waiting = await new Promise<string>((resolve) => {
+      fetch.onProgress((progress) => {
+        if (progress.waiting !== undefined) resolve(progress.waiting);
+      });
+    });
+    expect(waiting).toMatch(/^no live peer has the missing parts; away, and with all of it: a; giving up in \d+ s$/);
+    b.locate = () => Promise.resolve({ holders: [a.holder], ticket: TICKET });
+    expect((await finished).receivedBytes).toBe(1000);
+  });
+
+  it('waits for an index that may know one', async () => {
+    const [a, b] = [await peer('a'), await peer('b', { noSourceMs: 50, awayMs: 3_600_000 })];
+    const { id } = (await ingest(a, randomBytes(1000))).manifest;
+    let asked = 0;
+    b.locate = () => {
+      asked += 1;
+      if (asked < 4) return Promise.reject(new ShoalError('unavailable', 'no index'));
+      return Promise.resolve({ holders: [a.holder], ticket: TICKET });
+    };
+    expect((await b.fetcher.start({ id, holders: [] }).finished(forever())).receivedBytes).toBe(1000);
+  });
+
+  it('dials a holder that had been away at once when the index has it back', async () => {
+    const [a, b] = [await peer('a'), await peer('b')];
+    const { id } = (await ingest(a, randomBytes(1000))).manifest;
+    const away = { ...a.holder, address: await closedAddress() };
+    b.locate = () => Promise.resolve({ holders: [away], ticket: TICKET, away: ['a'] });
+    const fetch = b.fetcher.start({ id, ticket: TICKET, holders: [away], away: ['a'] });
+    const finished = fetch.finished(forever());
+    await new Promise<void>((resolve) => {
+      fetch.onProgress(({ waiting }) => waiting !== undefined && resolve());
+    });
+    b.locate = () => Promise.resolve({ holders: [a.holder], ticket: TICKET });
+    expect((await finished).receivedBytes).toBe(1000);
+  });
+
+  it('goes on over a new connection when the old one is dead and nobody has said so', async () => {
+    const [a, b] = [await peer('a'), await peer('b')];
+    const { id } = (await ingest(a, randomBytes(40_000_000))).manifest;
+    const { port } = new URL(`tcp://${a.holder.address}`);
+    const proxy = new TcpProxy({ host: '127.0.0.1', port: Number(port) });
+    await proxy.mend();
+    open.push(() => proxy.cut());
+    const holder = { ...a.holder, address: `127.0.0.1:${proxy.port}` };
+    const fetch = b.fetcher.start({ id, ticket: TICKET, holders: [holder] });
+    let isFrozen = false;
+    fetch.onProgress(({ doneBytes, totalBytes }) => {
+      if (isFrozen || doneBytes < totalBytes / 4) return;
+      isFrozen = true;
+      proxy.freeze();
+    });
+    expect((await fetch.finished(forever())).file.isComplete).toBe(true);
+    expect(isFrozen).toBe(true);
+  });
+
+  it('gives up soon where nobody has the file', async () => {
+    const b = await peer('b', { noSourceMs: 50, awayMs: 3_600_000 });
+    const finished = b.fetcher.start({ id: 'ab'.repeat(32), ticket: TICKET, holders: [] }).finished(forever());
+    await expect(finished).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  it('names in the end who was away', async () => {
+    const b = await peer('b', { noSourceMs: 50, awayMs: 60 });
+    b.locate = () => Promise.resolve({ holders: [], ticket: TICKET, away: ['a'] });
+    const finished = b.fetcher.start({ id: 'ab'.repeat(32), ticket: TICKET, holders: [] }).finished(forever());
+    await expect(finished).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('of it: a') });
   });
 });
 

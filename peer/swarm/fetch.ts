@@ -15,6 +15,8 @@ export interface FetchRequest {
   /** The signed record, to be kept beside the file, and the content's SHA-256 from it. */
   readonly record?: string;
   readonly sha256?: string;
+  /** Peers that have all of it, are not here, and may come back. */
+  readonly away?: readonly string[];
   /** Session of the user for whom this is done, for asking the index again. */
   readonly onBehalf?: string;
 }
@@ -34,6 +36,8 @@ export interface FetchProgress {
   readonly totalBytes: number;
   /** Peers that are connected now. */
   readonly peers: number;
+  /** Why nothing moves; undefined while something does. */
+  readonly waiting: string | undefined;
 }
 
 /**
@@ -72,7 +76,7 @@ export interface FetcherDeps {
   readonly locate: (
     request: FetchRequest,
     signal: AbortSignal,
-  ) => Promise<{ readonly holders: readonly Holder[]; readonly ticket: string }>;
+  ) => Promise<{ readonly holders: readonly Holder[]; readonly ticket: string; readonly away?: readonly string[] }>;
   /** Tells the index that a peer sent bytes that are not those of the manifest. */
   readonly report: (id: string, peer: string) => void;
   /** Which of these records are signed by the index and of this file. */
@@ -107,6 +111,8 @@ export interface FetcherOptions {
   readonly silentMs: number;
   /** A fetch for which nobody connected has anything useful for so long fails, in milliseconds. */
   readonly noSourceMs: number;
+  /** The same where peers that have the file may come back, or the index cannot say whether there are any. */
+  readonly awayMs: number;
 }
 
 /** Starts fetches, and lets those who want the same file share one. */

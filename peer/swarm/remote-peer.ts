@@ -39,8 +39,8 @@ export interface ExchangeListener {
 /** One open Exchange. */
 export interface ExchangeCall {
   send(request: ExchangeRequest): void;
-  /** Ends the conversation from this side; `onEnd` is not called any more. */
-  close(): void;
+  /** Ends the conversation from this side, perhaps because nothing is heard of the other; `onEnd` is not called any more. */
+  close(why?: 'silent'): void;
 }
 
 /** The client side of every call that one peer makes to another. */
@@ -75,7 +75,7 @@ export class RemotePeers {
         onEnd: (error) => listener.onEnd(error),
       },
     });
-    return { send: (request) => call.send(method.requestSerialize(request)), close: () => call.close() };
+    return { send: (request) => call.send(method.requestSerialize(request)), close: (why) => call.close(why) };
   }
 
   /** To be called when the bytes of a chunk that an Exchange brought are done with: their memory is used again. */

@@ -1,5 +1,6 @@
 import { ShoalError, toShoalError } from '../../common/errors.js';
 import type { Holder } from '../../index-server/api.js';
+import { waitingText } from '../index-wait.js';
 import type { Manifest } from '../manifest.js';
 import type { StoredFile } from '../stored-file.js';
 import { Candidates } from './candidates.js';
@@ -19,6 +20,10 @@ import { Interest } from './interest.js';
 /** How often to ask the index for more holders, in milliseconds: soon at first, then less and less. */
 const FIRST_LOCATE_MS = 500;
 const MAX_LOCATE_MS = 10_000;
+/** The most between two questions while nobody has anything for us. */
+const WAITING_LOCATE_MS = 1_000;
+/** When nobody has had anything for us for so long, those who wait are told, in milliseconds. */
+const TELL_WAITING_MS = 1_000;
 /** With proof of damage and nobody else left, there is no use in waiting longer than this, in milliseconds. */
 const DAMAGED_PATIENCE_MS = 2_000;
 const HOUSEKEEPING_MS = 250;
@@ -65,6 +70,10 @@ export class RunningFetch implements Fetch {
   #nextLocateMs: number;
   #locateDelayMs = FIRST_LOCATE_MS;
   #isLocating = false;
+  /** The index could not be asked when it was asked last. */
+  #isIndexAway = false;
+  /** While nothing moved, there was a peer to wait for, or nobody to say that there is none. */
+  #mayComeBack = false;
   #timer: NodeJS.Timeout | undefined;
   #isTurnDue = false;
   #news: { chunk: number; from: string }[] = [];
@@ -169,25 +178,48 @@ export class RunningFetch implements Fetch {
 
   /** Fails when for too long nobody has had anything for us. */
   #checkHope(nowMs: number): void {
-    const isUseful = this.#picker === undefined ? this.#isOpening : this.#picker.canProgress;
-    if (isUseful) {
+    if (this.#isUseful) {
       this.#lastUsefulMs = nowMs;
+      this.#mayComeBack = false;
       return;
     }
+    // Once it did, the one that came back is given the rest of the time to answer.
+    this.#mayComeBack ||= this.#isIndexAway || (this.#request.away ?? []).length > 0;
     // Our own copy counts too: it is one that somebody may have published here alone.
     const isDamaged = this.#sawDamage || this.#candidates.bannedCount > 0 || this.#file?.isDamaged === true;
     const isNobodyElse = [...this.#peers.values()].every((peer) => peer.isDamaged);
-    const patienceMs = isDamaged && isNobodyElse ? DAMAGED_PATIENCE_MS : this.#options.noSourceMs;
-    if (nowMs - this.#lastUsefulMs < patienceMs) return;
+    const patienceMs = isDamaged && isNobodyElse ? DAMAGED_PATIENCE_MS : this.#patienceMs;
+    const idleMs = nowMs - this.#lastUsefulMs;
+    if (idleMs >= TELL_WAITING_MS) this.#tellProgress(waitingText(this.#lack, patienceMs - idleMs));
+    if (idleMs < patienceMs) return;
     void this.#end(
       isDamaged
         ? new ShoalError('corrupt', `every copy of ${this.id} that can be reached is damaged`, {
             hint: 'publish the file again from a good copy with: shoal put FILE',
           })
-        : new ShoalError('unavailable', `no live peer has the missing parts of ${this.id}`, {
+        : new ShoalError('unavailable', `no live peer has the missing parts of ${this.id}${this.#whoIsAway}`, {
             hint: 'see who holds it with: shoal stat REF, and who is live with: shoal peers',
           }),
     );
+  }
+
+  get #isUseful(): boolean {
+    return this.#picker === undefined ? this.#isOpening : this.#picker.canProgress;
+  }
+
+  /** How long to go on without a source: longer where one may come back. */
+  get #patienceMs(): number {
+    const { noSourceMs, awayMs } = this.#options;
+    return this.#mayComeBack ? Math.max(noSourceMs, awayMs) : noSourceMs;
+  }
+
+  get #lack(): string {
+    return `no live peer has the missing parts${this.#whoIsAway}${this.#isIndexAway ? ', and the index does not answer' : ''}`;
+  }
+
+  get #whoIsAway(): string {
+    const { away = [] } = this.#request;
+    return away.length === 0 ? '' : `; away, and with all of it: ${away.join(', ')}`;
   }
 
   // --- Finding holders ----------------------------------------------------------------------------------------------
@@ -197,13 +229,18 @@ export class RunningFetch implements Fetch {
     this.#isLocating = true;
     try {
       const located = await this.#deps.locate(this.#request, this.#abort.signal);
-      this.#request = { ...this.#request, ticket: located.ticket };
-      for (const holder of located.holders) this.addHolder(holder);
+      this.#isIndexAway = false;
+      this.#request = { ...this.#request, ticket: located.ticket, away: located.away ?? [] };
+      for (const holder of located.holders) {
+        this.addHolder(holder);
+        this.#candidates.expect(holder.peer, this.#deps.now());
+      }
     } catch (error) {
       this.#locateFailed(toShoalError(error));
     } finally {
       this.#isLocating = false;
-      this.#nextLocateMs = this.#deps.now() + this.#locateDelayMs;
+      const mostMs = this.#isUseful ? MAX_LOCATE_MS : WAITING_LOCATE_MS;
+      this.#nextLocateMs = this.#deps.now() + Math.min(this.#locateDelayMs, mostMs);
       this.#locateDelayMs = Math.min(MAX_LOCATE_MS, this.#locateDelayMs * 2);
     }
   }
@@ -215,6 +252,7 @@ export class RunningFetch implements Fetch {
       void this.#end(error);
       return;
     }
+    this.#isIndexAway = true;
     this.#deps.log.debug({ error, file: this.id }, 'the index could not be asked; trying the peers known so far');
     for (const { name, address } of this.#deps.membership.livePeers) {
       this.#candidates.add({ peer: name, address }, false);
@@ -373,14 +411,14 @@ export class RunningFetch implements Fetch {
   }
 
   /** The other side ended the conversation, in good order or not. */
-  #dropped(name: string, error: ShoalError | undefined): void {
+  #dropped(name: string, error: ShoalError | undefined, why?: 'silent'): void {
     if (error?.code === 'corrupt') {
       this.#sawDamage = true;
       this.#candidates.ban(name);
       this.#deps.report(this.id, name);
     }
     if (error !== undefined) this.#deps.log.debug({ peer: name, file: this.id, error }, 'a conversation ended');
-    this.#hangUp(name);
+    this.#hangUp(name, why);
     // Somebody left: others may have come.
     this.#locateDelayMs = FIRST_LOCATE_MS;
     this.#nextLocateMs = Math.min(this.#nextLocateMs, this.#deps.now() + FIRST_LOCATE_MS);
@@ -390,16 +428,16 @@ export class RunningFetch implements Fetch {
     const { silentMs } = this.#options;
     const unanswered = [...this.#peers.values()].filter((p) => !p.hasAnswered && nowMs - p.openedAtMs >= silentMs);
     const silent = this.#picker?.silent(nowMs, silentMs) ?? [];
-    for (const name of [...silent, ...unanswered.map((peer) => peer.name)]) this.#dropped(name, undefined);
+    for (const name of [...silent, ...unanswered.map((peer) => peer.name)]) this.#dropped(name, undefined, 'silent');
   }
 
-  #hangUp(name: string): void {
+  #hangUp(name: string, why?: 'silent'): void {
     const peer = this.#peers.get(name);
     if (peer === undefined) return;
     this.#peers.delete(name);
     this.#candidates.ended(name, this.#deps.now());
     this.#picker?.leave(name);
-    peer.conversation.close();
+    peer.conversation.close(why);
     this.#wake();
   }
 
@@ -432,8 +470,9 @@ export class RunningFetch implements Fetch {
     }
   }
 
-  #tellProgress(): void {
+  #tellProgress(waiting?: string): void {
     const progress = {
+      waiting,
       doneBytes: this.#doneBytes,
       totalBytes: this.#file?.manifest.size ?? 0,
       peers: this.#peers.size,

@@ -107,6 +107,7 @@ export async function startPeer(index: TestIndex, name: string, env: NodeJS.Proc
       SHOAL_GRPC_PORT: ports.grpc,
       SHOAL_HTTP_PORT: ports.http,
       SHOAL_RESERVE_BYTES: '0',
+      SHOAL_WAIT_SECONDS: '1',
       ...env,
     });
   let running: { readonly daemon: Daemon; readonly user: PeerUser } | undefined;

@@ -107,7 +107,7 @@ export async function startSwarmPeer(
       now: () => performance.now(),
       random: Math.random,
     },
-    { maxNeighbours: 32, maxWindowBytes: 8 << 20, silentMs: 400, noSourceMs: 1500, ...options },
+    { maxNeighbours: 32, maxWindowBytes: 8 << 20, silentMs: 400, noSourceMs: 1500, awayMs: 20_000, ...options },
   );
   const server = new TransferServer(
     {

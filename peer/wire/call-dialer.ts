@@ -27,8 +27,8 @@ export interface CallListener {
 /** A call under way. */
 export interface OutgoingCall {
   send(message: Buffer): void;
-  /** Ends the call; `onEnd` is not called any more. */
-  close(): void;
+  /** Ends the call; `onEnd` is not called any more. Who had waited in vain says so: the next call connects anew. */
+  close(why?: 'silent'): void;
 }
 
 /** Settings of a dialer. */
@@ -108,12 +108,12 @@ export class CallDialer {
         if (isOver) return;
         stream.sendData(Buffer.concat([messagePrefix(message.length), message]));
       },
-      close: () => {
+      close: (why) => {
         if (isOver) return;
         isOver = true;
         stream.reset(Http2Code.cancel);
-        // Nobody answered there: who comes next had better connect anew.
-        if (link.receivedBytes === heardBefore) this.#drop(address, link);
+        // Nobody answers there: who comes next had better connect anew.
+        if (why === 'silent' || link.receivedBytes === heardBefore) this.#drop(address, link);
         this.#closeIdle();
       },
     };
