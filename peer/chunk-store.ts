@@ -83,7 +83,7 @@ export class ChunkStore {
     this.#quotaBytes = options.quotaBytes;
     this.#paths = new StorePaths(this.#dir);
     this.#folders = new Folders({ paths: this.#paths, syncer: this.#syncer });
-    this.#space = new Space({ diskFreeBytes: () => diskFreeBytes(this.#dir) }, options);
+    this.#space = new Space({ log, diskFreeBytes: () => diskFreeBytes(this.#dir) }, options);
     this.#fileDeps = {
       log,
       hasher,

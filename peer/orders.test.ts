@@ -41,6 +41,7 @@ function setUp(concurrency = 2) {
   const removed: string[] = [];
   const changed: string[] = [];
   const clock = { now: 1_000 };
+  const lines: string[] = [];
   let beats = 0;
   const verifier = new TicketVerifier({ clockToleranceSeconds: 0 });
   verifier.setKeys([signer.publicJwk]);
@@ -89,12 +90,12 @@ function setUp(concurrency = 2) {
         },
       },
       announcer: { changed: (fileId) => changed.push(fileId) },
-      log: createLogger({ name: 'test', level: 'silent' }),
+      log: createLogger({ name: 'test', level: 'info' }, { write: (line) => lines.push(line) }),
       now: () => clock.now,
     },
     { concurrency },
   );
-  return { runner, files, started, removed, changed, clock, beats: () => beats };
+  return { runner, files, started, removed, changed, clock, lines, beats: () => beats };
 }
 
 async function replicate(n: number, ticket = 'ticket'): Promise<Order> {
@@ -218,4 +219,22 @@ test('drop removes the file', async () => {
   runner.take([{ do: 'drop', id: id(1) }], 0);
   await waitFor('the removal', () => removed.length === 1);
   expect(removed).toEqual([id(1)]);
+});
+
+test('an order that fails at each repetition is logged once', async () => {
+  const { runner, files, lines } = setUp();
+  let attempts = 0;
+  const file = heldFile(id(1));
+  file.setRecords = async () => {
+    attempts += 1;
+    throw new ShoalError('exhausted', 'no space left on the disk');
+  };
+  files.set(id(1), file);
+  const order: Order = { do: 'update', id: id(1), records: [await signer.record(claimsFor(id(1)))] };
+  for (let repetition = 1; repetition <= 3; repetition += 1) {
+    runner.take([order], 0);
+    await waitFor('the attempt', () => attempts === repetition);
+  }
+  await runner.stop();
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ level: 40, error: { code: 'exhausted' } }]);
 });

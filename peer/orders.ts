@@ -47,6 +47,8 @@ export class OrderRunner {
   /** Files that other peers asked us to copy, and how many of them. */
   readonly #asked = new Map<string, number>();
   readonly #failed = new Map<string, { readonly times: number; readonly notBeforeMs: number }>();
+  /** What was logged of orders that fail: they are repeated, and the log need not be. */
+  readonly #told = new Map<string, string>();
   #quick: Promise<void> = Promise.resolve();
 
   constructor(deps: OrderRunnerDeps, options: OrderRunnerOptions) {
@@ -60,6 +62,7 @@ export class OrderRunner {
     this.#waiting.clear();
     const wanted = new Set(orders.map((order) => order.id));
     for (const id of this.#failed.keys()) if (!wanted.has(id)) this.#failed.delete(id);
+    for (const id of this.#told.keys()) if (!wanted.has(id)) this.#told.delete(id);
     for (const order of orders) {
       if (order.do === 'replicate' && this.#running.has(order.id)) this.#refresh(order);
       else if (order.do === 'replicate') this.#waiting.set(order.id, order);
@@ -108,8 +111,15 @@ export class OrderRunner {
         this.#deps.log.info({ id: order.id }, 'removed a file that is no longer in the catalogue');
       }
     } catch (error) {
-      this.#deps.log.warn({ id: order.id, order: order.do, error: toShoalError(error) }, 'an order failed');
+      this.#orderFailed(order, toShoalError(error));
     }
+  }
+
+  #orderFailed({ id, do: kind }: Order, error: ShoalError): void {
+    const what = `${kind}: ${error.message}`;
+    if (this.#told.get(id) === what) return;
+    this.#told.set(id, what);
+    this.#deps.log.warn({ id, order: kind, error }, 'an order failed; the index repeats it');
   }
 
   async #update({ id, records }: UpdateOrder): Promise<void> {

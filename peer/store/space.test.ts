@@ -1,9 +1,16 @@
 import fc from 'fast-check';
+import { createLogger } from '../../common/log.js';
 import { type Reservation, Space } from './space.js';
 
+let lines: string[] = [];
+beforeEach(() => {
+  lines = [];
+});
+
 function spaceOf(options: { quotaBytes?: number; reserveBytes?: number; diskFreeBytes?: () => number }): Space {
+  const log = createLogger({ name: 'test', level: 'info' }, { write: (line) => lines.push(line) });
   return new Space(
-    { diskFreeBytes: options.diskFreeBytes ?? (() => 1_000_000) },
+    { log, diskFreeBytes: options.diskFreeBytes ?? (() => 1_000_000) },
     { quotaBytes: options.quotaBytes ?? 0, reserveBytes: options.reserveBytes ?? 0 },
   );
 }
@@ -30,6 +37,16 @@ describe('space', () => {
     diskFreeBytes += 60;
     expect(space.freeBytes).toBe(100);
     expect(space.usedBytes).toBe(0);
+  });
+
+  it('that runs out is logged once, until something fits again', () => {
+    const space = spaceOf({ quotaBytes: 100 });
+    for (let attempt = 0; attempt < 3; attempt += 1) expect(() => space.reserve(101, 'big')).toThrow('big needs');
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ level: 40, error: { code: 'exhausted' } });
+    const small = space.reserve(60, 'small');
+    expect(() => small.grow(50)).toThrow('small needs');
+    expect(lines).toHaveLength(2);
   });
 
   it('says which limit was met, and what to do', () => {

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { ShoalError } from '../../common/errors.js';
+import type { Logger } from '../../common/log.js';
 
 /** Room that was set aside for a file. */
 export class Reservation {
@@ -53,11 +54,13 @@ interface Books {
  * promised the same bytes.
  */
 export class Space {
+  readonly #log: Logger;
   readonly #diskFreeBytes: () => number;
   readonly #quotaBytes: number;
   readonly #reserveBytes: number;
   #usedBytes = 0;
   #landedBytes = 0;
+  #isFull = false;
   readonly #books: Books = {
     demand: (bytes, what) => this.#demand(bytes, what),
     change: (bytes, landedBytes) => {
@@ -68,9 +71,10 @@ export class Space {
 
   /** `quotaBytes` 0 means no quota; `reserveBytes` of the disk are left to others. */
   constructor(
-    deps: { readonly diskFreeBytes: () => number },
+    deps: { readonly log: Logger; readonly diskFreeBytes: () => number },
     options: { readonly quotaBytes: number; readonly reserveBytes: number },
   ) {
+    this.#log = deps.log;
     this.#diskFreeBytes = deps.diskFreeBytes;
     this.#quotaBytes = options.quotaBytes;
     this.#reserveBytes = options.reserveBytes;
@@ -108,12 +112,15 @@ export class Space {
 
   #demand(bytes: number, what: string): void {
     const { freeBytes } = this;
-    if (bytes <= freeBytes) return;
+    if (bytes <= freeBytes) {
+      this.#isFull = false;
+      return;
+    }
     const isQuota = this.#quotaLeft <= this.#diskLeft;
     const limit = isQuota
       ? `of the quota of ${formatBytes(this.#quotaBytes)}, of which ${formatBytes(this.#usedBytes)} are used`
       : `on the disk, of which ${formatBytes(this.#reserveBytes)} stay reserved`;
-    throw new ShoalError(
+    const error = new ShoalError(
       'exhausted',
       `${what} needs ${formatBytes(bytes)}, but only ${formatBytes(freeBytes)} are left ${limit}`,
       {
@@ -123,6 +130,10 @@ export class Space {
         details: { needBytes: bytes, freeBytes, quotaBytes: this.#quotaBytes },
       },
     );
+    // Whoever asked is told each time, whoever runs this peer once for each time that it is full.
+    if (!this.#isFull) this.#log.warn({ error }, 'there is no room for a file; others are taken as long as they fit');
+    this.#isFull = true;
+    throw error;
   }
 }
 
