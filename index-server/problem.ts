@@ -52,6 +52,8 @@ export function problemHandler(deps: {
 }): ErrorRequestHandler {
   return (thrown: unknown, request, response, next) => {
     const error = fromHttpError(thrown);
+    // For the line that the request log writes: the reason, and not that there was one.
+    if (HTTP_STATUS[error.code] >= 500) response.err = error;
     if (error.code === 'internal') deps.log.error({ error: thrown, requestId: request.id }, 'request failed');
     if (response.headersSent) {
       next(thrown);

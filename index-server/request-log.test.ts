@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { ShoalError } from '../common/errors.js';
 import { eventually, TestIndex } from './testing/test-index.js';
 
 describe('the request log', () => {
@@ -19,6 +20,31 @@ describe('the request log', () => {
       req: { id: 'my-id', method: 'GET', url: '/nowhere' },
       res: { statusCode: 404 },
     });
+  });
+
+  test('says why a request failed for which its sender is not to blame', async () => {
+    const full = await TestIndex.start({
+      log: pino({ level: 'trace' }, { write: (line: string) => lines.push(line) }),
+      wrap: (plain) =>
+        Object.assign(Object.create(plain) as typeof plain, {
+          createSession: async () => {
+            throw new ShoalError('exhausted', 'no space left for the store');
+          },
+        }),
+    });
+    try {
+      const failure = full.client.register(undefined, { username: 'zoe', password: 'correct horse' });
+      await expect(failure).rejects.toMatchObject({ code: 'exhausted' });
+      await eventually(async () => logged('no space left').length === 1);
+      expect(JSON.parse(logged('no space left')[0] as string)).toMatchObject({
+        level: 50,
+        req: { method: 'POST', url: '/api/v1/accounts' },
+        res: { statusCode: 507 },
+        err: { message: 'no space left for the store' },
+      });
+    } finally {
+      await full.stop();
+    }
   });
 
   test('holds no probes and no credential', async () => {
