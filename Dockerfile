@@ -9,8 +9,10 @@ WORKDIR /src
 COPY package.json package-lock.json ./
 
 FROM manifests AS production
+# Types and source maps are a third of what packages bring, and nothing reads them at run time.
 RUN --mount=type=cache,target=/root/.npm \
-    npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+    npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
+    && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.[cm]ts' \) -delete
 
 FROM manifests AS build
 RUN --mount=type=cache,target=/root/.npm \
