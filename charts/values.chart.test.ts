@@ -259,6 +259,7 @@ const cases: Record<string, Case> = {
     see: (objects) => [env(peer(objects), 'SHOAL_DRAIN_SECONDS'), ...seconds(peer(objects))],
     becomes: ['100', 3, 118],
   },
+  'peer.waitSeconds': variable(peer, 'SHOAL_WAIT_SECONDS', 5),
   'peer.preStopSeconds': { value: 10, see: (objects) => seconds(peer(objects)), becomes: [10, 50] },
   'peer.startupSeconds': {
     value: 60,

@@ -26,6 +26,8 @@
   value: {{ $peer.reserve | quote }}
 - name: SHOAL_DRAIN_SECONDS
   value: {{ $peer.drainSeconds | quote }}
+- name: SHOAL_WAIT_SECONDS
+  value: {{ $peer.waitSeconds | quote }}
 - name: SHOAL_REQUIRE_LOGIN
   value: {{ $peer.requireLogin | quote }}
 - name: SHOAL_LOOPBACK_ACCESS
