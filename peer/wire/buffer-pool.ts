@@ -9,6 +9,7 @@ const LEAST_BYTES = 32 * 1024;
  */
 export class BufferPool {
   readonly #keepBytes: number;
+  /** By size; the size that was given back last is the last. */
   readonly #free = new Map<number, ArrayBuffer[]>();
   readonly #lent = new WeakSet<ArrayBuffer>();
   #freeBytes = 0;
@@ -35,10 +36,12 @@ export class BufferPool {
     const memory = buffer.buffer;
     if (!(memory instanceof ArrayBuffer) || !this.#lent.delete(memory)) return;
     const size = memory.byteLength;
-    if (this.#freeBytes + size > this.#keepBytes) return;
+    if (size > this.#keepBytes) return;
+    while (this.#freeBytes + size > this.#keepBytes) this.#dropOldest();
     this.#freeBytes += size;
     const free = this.#free.get(size) ?? [];
     free.push(memory);
+    this.#free.delete(size);
     this.#free.set(size, free);
   }
 
@@ -46,6 +49,17 @@ export class BufferPool {
     const memory = this.#free.get(size)?.pop();
     if (memory !== undefined) this.#freeBytes -= size;
     return memory;
+  }
+
+  /** Makes room at the cost of the size that was of no use for longest: other files have chunks of other sizes. */
+  #dropOldest(): void {
+    for (const [size, free] of this.#free) {
+      if (free.pop() !== undefined) {
+        this.#freeBytes -= size;
+        return;
+      }
+      this.#free.delete(size);
+    }
   }
 }
 
