@@ -8,7 +8,14 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { loadSync, type MessageTypeDefinition, type Options, type PackageDefinition } from '@grpc/proto-loader';
-import { ERROR_CODES, type ErrorCode, GRPC_STATUS, ShoalError, toShoalError } from '../common/errors.js';
+import {
+  ERROR_CODES,
+  type ErrorCode,
+  GRPC_STATUS,
+  ShoalError,
+  type ShoalErrorOptions,
+  toShoalError,
+} from '../common/errors.js';
 import { PACKAGE_ROOT } from '../common/version.js';
 
 /*
@@ -116,33 +123,37 @@ export function toGrpcError(thrown: unknown): Pick<ServiceError, 'code' | 'detai
 /** Any error that a grpc-js call ended with as a {@link ShoalError}: by our own details if there are any, else by status. */
 export function fromGrpcError(thrown: unknown): ShoalError {
   if (thrown instanceof ShoalError || !isServiceError(thrown)) return toShoalError(thrown);
-  const info = errorInfo(thrown);
+  const own = ownDetails(thrown);
   const message = thrown.details === '' ? thrown.message : thrown.details;
-  if (info === undefined) return new ShoalError(codeOfStatus(thrown.code), message, { cause: thrown });
-  return new ShoalError(info.reason as ErrorCode, message, {
-    cause: thrown,
-    ...(info.metadata['hint'] === undefined ? {} : { hint: info.metadata['hint'] }),
-    ...(info.metadata['details'] === undefined
-      ? {}
-      : { details: JSON.parse(info.metadata['details']) as Record<string, unknown> }),
-  });
+  return new ShoalError(own?.code ?? codeOfStatus(thrown.code), message, { cause: thrown, ...own?.options });
 }
 
 function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && typeof (error as Partial<ServiceError>).code === 'number' && 'details' in error;
 }
 
-function errorInfo(error: ServiceError): ErrorInfo | undefined {
+/** What only Shoal tells of a failure. */
+function ownDetails(
+  error: ServiceError,
+): { readonly code: ErrorCode; readonly options: ShoalErrorOptions } | undefined {
   const trailer = error.metadata?.get(DETAILS_KEY)[0];
   if (!(trailer instanceof Buffer)) return undefined;
   const types = richTypes();
   try {
     const rich = types.status.deserialize(trailer) as RichStatus;
-    const detail = rich.details.find((any) => (any.type_url ?? any.typeUrl) === ERROR_INFO_TYPE);
-    if (detail === undefined) return undefined;
-    const info = types.info.deserialize(detail.value) as ErrorInfo;
-    const isOurs = info.domain === ERROR_DOMAIN && (ERROR_CODES as readonly string[]).includes(info.reason);
-    return isOurs ? info : undefined;
+    const found = rich.details.find((any) => (any.type_url ?? any.typeUrl) === ERROR_INFO_TYPE);
+    if (found === undefined) return undefined;
+    const { domain, reason, metadata } = types.info.deserialize(found.value) as ErrorInfo;
+    const code = ERROR_CODES.find((candidate) => candidate === reason);
+    if (domain !== ERROR_DOMAIN || code === undefined) return undefined;
+    const { hint, details } = metadata as { hint?: string; details?: string };
+    return {
+      code,
+      options: {
+        ...(hint === undefined ? {} : { hint }),
+        ...(details === undefined ? {} : { details: { ...(JSON.parse(details) as object) } }),
+      },
+    };
   } catch {
     // Details that cannot be read say nothing; the status itself still does.
     return undefined;
