@@ -38,6 +38,7 @@ const WIRE_OPTIONS: Http2Options = {
   keepaliveMs: 30_000,
   keepaliveTimeoutMs: 10_000,
 };
+const HELLO_MS = 20_000;
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 const POOL_BYTES = 32 * 1024 * 1024;
 const FETCHER_OPTIONS = {
@@ -156,7 +157,11 @@ export function createTransferServer(
       log,
       observer: transferObserver(metrics),
     },
-    { peerName: membership.peerName, credentials: ServerCredentials.createInsecure(), wire: WIRE_OPTIONS },
+    {
+      peerName: membership.peerName,
+      credentials: ServerCredentials.createInsecure(),
+      wire: { ...WIRE_OPTIONS, helloMs: HELLO_MS },
+    },
   );
 }
 

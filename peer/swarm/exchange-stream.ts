@@ -3,7 +3,7 @@ import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { ShoalError } from '../../common/errors.js';
 import type { ExchangeRequest__Output } from '../../proto/gen/shoal/peer/v1/ExchangeRequest.js';
 import { toGrpcError } from '../grpc.js';
-import type { IncomingCall } from '../wire/call-server.js';
+import type { IncomingCall } from '../wire/incoming-call.js';
 import type { ExchangeAnswer } from './peer-service.js';
 
 /** Where answers go. */

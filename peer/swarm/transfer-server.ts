@@ -25,8 +25,8 @@ import type { UploadResponse } from '../../proto/gen/shoal/peer/v1/UploadRespons
 import { toGrpcError } from '../grpc.js';
 import type { StoredFile } from '../stored-file.js';
 import type { BufferPool } from '../wire/buffer-pool.js';
-import { CallServer, type IncomingCall, refuseUnknownMethod } from '../wire/call-server.js';
-import type { Http2Options } from '../wire/http2-connection.js';
+import { CallServer, type CallServerOptions } from '../wire/call-server.js';
+import { type IncomingCall, refuseUnknownMethod } from '../wire/incoming-call.js';
 import { ExchangeSession, MAX_PART_BYTES } from './exchange-server.js';
 import { type ExchangeStream, overGrpc, overWire } from './exchange-stream.js';
 import type { Fetch } from './fetch.js';
@@ -80,7 +80,7 @@ export interface TransferServerOptions {
   readonly peerName: string;
   readonly credentials: ServerCredentials;
   /** Of connections with peers. */
-  readonly wire: Http2Options;
+  readonly wire: CallServerOptions;
 }
 
 /** A receiver that wants nothing for this long while this peer leaves is told goodbye. */

@@ -133,7 +133,7 @@ export async function startSwarmPeer(
       },
       ...options.deps,
     },
-    { peerName: name, credentials: ServerCredentials.createInsecure(), wire: WIRE },
+    { peerName: name, credentials: ServerCredentials.createInsecure(), wire: { ...WIRE, helloMs: 20_000 } },
   );
   const port = await server.listen('127.0.0.1', 0);
   membership.address = `127.0.0.1:${port}`;

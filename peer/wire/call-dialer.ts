@@ -1,11 +1,8 @@
-import { connect as connectTcp, type Socket } from 'node:net';
-import { ShoalError } from '../../common/errors.js';
+import { connect as connectTcp, type OnReadOpts, Socket } from 'node:net';
 import type { BufferPool } from './buffer-pool.js';
-import { Http2Code } from './frames.js';
-import { MessageReader, messagePrefix } from './grpc-messages.js';
-import { errorOfEnd, errorOfHeaders } from './grpc-status.js';
-import { type Headers, headerValue } from './hpack.js';
+import type { Headers } from './hpack.js';
 import { Http2Connection, type Http2Options } from './http2-connection.js';
+import { type CallListener, OutgoingCall } from './outgoing-call.js';
 
 /*
  * Opens gRPC calls whose answers are large, to peers of ours and to any other gRPC server. One connection an address,
@@ -13,23 +10,8 @@ import { Http2Connection, type Http2Options } from './http2-connection.js';
  */
 
 const CONNECT_MS = 10_000;
-/** One buffer takes what every socket read brings; its contents are handed on before the next. */
+/** One buffer a connection takes what each read brings; its contents are handed on before the next. */
 const READ_BYTES = 512 * 1024;
-
-/** What a call tells. After `onEnd` nothing more is told. */
-export interface CallListener {
-  /** A message of the other side. It lies in a buffer of the pool: give it back when it is done with. */
-  onMessage(message: Buffer): void;
-  /** `error` is undefined when the other side ended the call in good order. */
-  onEnd(error: ShoalError | undefined): void;
-}
-
-/** A call under way. */
-export interface OutgoingCall {
-  send(message: Buffer): void;
-  /** Ends the call; `onEnd` is not called any more. Who had waited in vain says so: the next call connects anew. */
-  close(why?: 'silent'): void;
-}
 
 /** Settings of a dialer. */
 export interface CallDialerOptions extends Http2Options {
@@ -59,64 +41,27 @@ export class CallDialer {
     this.#options = options;
   }
 
-  /** Calls `path` at host:port. A server that cannot be reached is told by `onEnd` with `unavailable`. */
+  /** Calls `path` at host:port. A server that cannot be reached is told by `onEnd` with `unavailable`, later. */
   open(
     address: string,
     call: { readonly path: string; readonly authorization: string; readonly listener: CallListener },
   ): OutgoingCall {
     const link = this.#linkTo(address);
     const heardBefore = link.receivedBytes;
-    const { listener } = call;
-    let isOver = false;
-    let answer: Headers | undefined;
-    const finish = (error: ShoalError | undefined) => {
-      if (isOver) return;
-      isOver = true;
-      stream.reset(Http2Code.noError);
-      this.#closeIdle();
-      listener.onEnd(error);
-    };
-    const messages = new MessageReader(
+    const stream = link.connection.open(requestHeaders(address, call));
+    return new OutgoingCall(
       {
-        allocate: (bytes) => this.#buffers.take(bytes),
-        onMessage: (message) => {
-          if (!isOver) listener.onMessage(message);
+        stream,
+        listener: call.listener,
+        buffers: this.#buffers,
+        onOver: (why) => {
+          // Nobody answers there: who comes next had better connect anew.
+          if (why === 'silent' || link.receivedBytes === heardBefore) this.#drop(address, link);
+          this.#closeIdle();
         },
       },
-      { maxBytes: this.#options.maxMessageBytes },
+      { address, maxMessageBytes: this.#options.maxMessageBytes },
     );
-    const stream = link.connection.open(requestHeaders(address, call), {
-      onHeaders: (headers) => {
-        answer = headers;
-      },
-      onData: (bytes) => {
-        try {
-          if (answer === undefined || headerValue(answer, ':status') !== '200') return;
-          if (!isOver) messages.push(bytes);
-        } catch (error) {
-          finish(error instanceof ShoalError ? error : new ShoalError('internal', 'a call failed', { cause: error }));
-        }
-      },
-      onEnd: () => {
-        const isCut = !messages.isBetweenMessages;
-        finish(isCut ? new ShoalError('internal', 'the answer ended within a message') : errorOfHeaders(answer ?? []));
-      },
-      onClose: (early) => finish(early === undefined ? undefined : errorOfEnd(early, address)),
-    });
-    return {
-      send: (message) => {
-        if (isOver) return;
-        stream.sendData(Buffer.concat([messagePrefix(message.length), message]));
-      },
-      close: (why) => {
-        if (isOver) return;
-        isOver = true;
-        stream.reset(Http2Code.cancel);
-        // Nobody answers there: who comes next had better connect anew.
-        if (why === 'silent' || link.receivedBytes === heardBefore) this.#drop(address, link);
-        this.#closeIdle();
-      },
-    };
   }
 
   /** Ends all calls, with `unavailable`. */
@@ -137,16 +82,13 @@ export class CallDialer {
   #connect(address: string): Link {
     const read = Buffer.allocUnsafeSlow(READ_BYTES);
     let link: Link | undefined;
-    const socket: Socket = connectTcp({
-      ...splitAddress(address),
-      onread: {
-        buffer: read,
-        callback: (bytes) => {
-          if (link === undefined) return true;
-          link.receivedBytes += bytes;
-          link.connection.receive(read.subarray(0, bytes));
-          return true;
-        },
+    const socket = dial(address, {
+      buffer: read,
+      callback: (bytes) => {
+        if (link === undefined) return true;
+        link.receivedBytes += bytes;
+        link.connection.receive(read.subarray(0, bytes));
+        return true;
       },
     });
     const timer = setTimeout(() => {
@@ -204,8 +146,11 @@ function requestHeaders(
   ];
 }
 
-/** host:port, the host of IPv6 in brackets. */
-function splitAddress(address: string): { readonly host: string; readonly port: number } {
+/** A socket on its way to host:port, the host of IPv6 in brackets. What is no such address fails like an unknown host. */
+function dial(address: string, onread: OnReadOpts): Socket {
   const at = address.lastIndexOf(':');
-  return { host: address.slice(0, at).replace(/^\[(.*)\]$/, '$1'), port: Number(address.slice(at + 1)) };
+  const host = address.slice(0, Math.max(0, at)).replace(/^\[(.*)\]$/, '$1');
+  const port = Number(address.slice(at + 1));
+  if (host !== '' && Number.isInteger(port) && port > 0 && port < 65_536) return connectTcp({ host, port, onread });
+  return new Socket().destroy(new Error('this is not host:port'));
 }

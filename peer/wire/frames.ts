@@ -1,5 +1,5 @@
 /*
- * HTTP/2 frames as they are on the wire, RFC 9113 sections 4 and 6. Pure: bytes in, frames out, and the other way round.
+ * HTTP/2 frames as they are on the wire, RFC 9113 sections 4 and 6.
  */
 
 export const FRAME_HEADER_BYTES = 9;
@@ -33,6 +33,12 @@ export const Setting = {
   maxFrameSize: 5,
 } as const;
 
+/** What holds before a SETTINGS frame says otherwise, and what it may say at most, RFC 9113 sections 6.5.2 and 6.9. */
+export const FIRST_WINDOW_BYTES = 65_535;
+export const MAX_WINDOW_BYTES = 2 ** 31 - 1;
+export const FIRST_FRAME_BYTES = 16_384;
+const MAX_FRAME_BYTES = 2 ** 24 - 1;
+
 /** Error codes, RFC 9113 section 7. */
 export const Http2Code = {
   noError: 0,
@@ -45,6 +51,7 @@ export const Http2Code = {
   cancel: 8,
   compressionError: 9,
   enhanceYourCalm: 11,
+  inadequateSecurity: 12,
 } as const;
 
 /** The other side broke the rules of HTTP/2: the connection has to end, with this error code. */
@@ -65,93 +72,6 @@ export interface FrameHeader {
   readonly type: number;
   readonly flags: number;
   readonly streamId: number;
-}
-
-/** What a {@link FrameReader} finds. */
-export interface FrameListener {
-  /** A part of the payload of a DATA frame. `bytes` is a view of what was pushed: copy what must outlive the call. */
-  onData(streamId: number, bytes: Buffer): void;
-  /** A DATA frame is over. `length` is what flow control counts: padding included. */
-  onDataEnd(streamId: number, length: number, isEnd: boolean): void;
-  /** Any other frame. `payload` may be kept. */
-  onFrame(header: FrameHeader, payload: Buffer): void;
-}
-
-/** Payloads of all but DATA frames are collected before they are told of, so they are kept small. */
-const MAX_CONTROL_BYTES = 64 * 1024;
-
-/** Cuts a stream of bytes into frames. DATA is handed on as it comes, without a copy. */
-export class FrameReader {
-  readonly #listener: FrameListener;
-  readonly #maxFrameBytes: number;
-  readonly #head = Buffer.alloc(FRAME_HEADER_BYTES);
-  #headBytes = 0;
-  #frame: FrameHeader | undefined;
-  #left = 0;
-  #parts: Buffer[] = [];
-
-  /** `maxFrameBytes` is what this side announced as SETTINGS_MAX_FRAME_SIZE. */
-  constructor(listener: FrameListener, maxFrameBytes: number) {
-    this.#listener = listener;
-    this.#maxFrameBytes = maxFrameBytes;
-  }
-
-  /** Takes the next bytes of the connection. Throws {@link ProtocolError} for what is no frame. */
-  push(bytes: Buffer): void {
-    let at = 0;
-    while (at < bytes.length) {
-      if (this.#frame === undefined) at = this.#takeHead(bytes, at);
-      else at = this.#takePayload(this.#frame, bytes, at);
-    }
-  }
-
-  #takeHead(bytes: Buffer, at: number): number {
-    const taken = Math.min(FRAME_HEADER_BYTES - this.#headBytes, bytes.length - at);
-    bytes.copy(this.#head, this.#headBytes, at, at + taken);
-    this.#headBytes += taken;
-    if (this.#headBytes === FRAME_HEADER_BYTES) {
-      this.#headBytes = 0;
-      this.#begin(readFrameHeader(this.#head));
-    }
-    return at + taken;
-  }
-
-  #begin(frame: FrameHeader): void {
-    const most = frame.type === FrameType.data ? this.#maxFrameBytes : Math.min(this.#maxFrameBytes, MAX_CONTROL_BYTES);
-    if (frame.length > most) {
-      throw new ProtocolError(`a frame of ${frame.length} bytes, more than ${most}`, Http2Code.frameSizeError);
-    }
-    this.#frame = frame;
-    this.#left = frame.length;
-    if (frame.length === 0) this.#finish(frame);
-  }
-
-  #takePayload(frame: FrameHeader, bytes: Buffer, at: number): number {
-    const part = bytes.subarray(at, at + this.#left);
-    this.#left -= part.length;
-    if (isPlainData(frame)) this.#listener.onData(frame.streamId, part);
-    // What is collected outlives the buffer that it came in.
-    else this.#parts.push(Buffer.from(part));
-    if (this.#left === 0) this.#finish(frame);
-    return at + part.length;
-  }
-
-  #finish(frame: FrameHeader): void {
-    this.#frame = undefined;
-    const payload =
-      this.#parts.length === 1 && this.#parts[0] !== undefined ? this.#parts[0] : Buffer.concat(this.#parts);
-    this.#parts = [];
-    if (frame.type !== FrameType.data) {
-      this.#listener.onFrame(frame, payload);
-      return;
-    }
-    if (!isPlainData(frame)) this.#listener.onData(frame.streamId, withoutPadding(payload));
-    this.#listener.onDataEnd(frame.streamId, frame.length, (frame.flags & FrameFlag.endStream) !== 0);
-  }
-}
-
-function isPlainData({ type, flags }: FrameHeader): boolean {
-  return type === FrameType.data && (flags & FrameFlag.padded) === 0;
 }
 
 /** The payload of a padded frame without its padding, RFC 9113 section 6.1. */
@@ -196,13 +116,20 @@ export function settingsFrame(settings: readonly (readonly [id: number, value: n
   return frame(FrameType.settings, 0, 0, payload);
 }
 
-/** The pairs of setting and value in the payload of a SETTINGS frame. */
+/** The pairs of setting and value in the payload of a SETTINGS frame. Values that the RFC forbids are refused. */
 export function readSettings(payload: Buffer): (readonly [id: number, value: number])[] {
   if (payload.length % 6 !== 0) throw new ProtocolError('settings of a wrong size', Http2Code.frameSizeError);
-  return Array.from({ length: payload.length / 6 }, (_, i) => [
-    payload.readUInt16BE(i * 6),
-    payload.readUInt32BE(i * 6 + 2),
-  ]);
+  return Array.from({ length: payload.length / 6 }, (_, i) => {
+    const [id, value] = [payload.readUInt16BE(i * 6), payload.readUInt32BE(i * 6 + 2)];
+    if (id === Setting.initialWindowSize && value > MAX_WINDOW_BYTES) {
+      throw new ProtocolError(`a window of ${value} bytes`, Http2Code.flowControlError);
+    }
+    if (id === Setting.maxFrameSize && (value < FIRST_FRAME_BYTES || value > MAX_FRAME_BYTES)) {
+      throw new ProtocolError(`frames of at most ${value} bytes`);
+    }
+    if (id === Setting.enablePush && value > 1) throw new ProtocolError(`a push setting of ${value}`);
+    return [id, value];
+  });
 }
 
 /** A frame whose payload is one number of four bytes: WINDOW_UPDATE or RST_STREAM. */
@@ -210,6 +137,18 @@ export function numberFrame(type: number, streamId: number, value: number): Buff
   const payload = Buffer.allocUnsafe(4);
   payload.writeUInt32BE(value);
   return frame(type, 0, streamId, payload);
+}
+
+/** The number in a frame of {@link numberFrame}. */
+export function readNumber(payload: Buffer): number {
+  if (payload.length !== 4) throw new ProtocolError('a number of a wrong size', Http2Code.frameSizeError);
+  return payload.readUInt32BE(0);
+}
+
+/** What a GOAWAY frame says: the last stream that was or will be looked at, and why. */
+export function readGoaway(payload: Buffer): { readonly lastStreamId: number; readonly code: number } {
+  if (payload.length < 8) throw new ProtocolError('a goaway that is too short', Http2Code.frameSizeError);
+  return { lastStreamId: payload.readUInt32BE(0) & MAX_WINDOW_BYTES, code: payload.readUInt32BE(4) };
 }
 
 /** A GOAWAY frame. */

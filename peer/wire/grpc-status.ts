@@ -11,23 +11,30 @@ import type { StreamEnd } from './http2-stream.js';
  */
 
 const OK = '0';
+const GRPC_TYPE = 'application/grpc';
+
+/** Whether headers begin an answer whose DATA are messages of gRPC. */
+export function isGrpcAnswer(headers: Headers): boolean {
+  const isGrpcType = headerValue(headers, 'content-type')?.startsWith(GRPC_TYPE) === true;
+  return isGrpcType && headerValue(headers, ':status') === '200';
+}
 
 /** What the last headers of an answer say: undefined for success. */
-export function errorOfHeaders(headers: Headers): ShoalError | undefined {
+export function errorOfHeaders(headers: Headers, address: string): ShoalError | undefined {
   const code = headerValue(headers, 'grpc-status');
   if (code === OK) return undefined;
-  if (code === undefined || !/^\d{1,2}$/.test(code)) {
-    const status = headerValue(headers, ':status');
-    // Proxies and servers of other kinds answer like this.
-    return new ShoalError(
-      status === undefined ? 'internal' : 'unavailable',
-      `the answer of HTTP ${status} is not gRPC`,
-    );
-  }
+  if (code === undefined || !/^\d{1,2}$/.test(code)) return noGrpc(headers, address);
   const details = decodeMessage(headerValue(headers, 'grpc-message') ?? '');
   const grouped = Object.fromEntries(headers.filter(([name]) => !name.startsWith(':')));
   const metadata = Metadata.fromHttp2Headers(grouped);
   return fromGrpcError(Object.assign(new Error(details), { code: Number(code), details, metadata }));
+}
+
+/** For an answer that is none of gRPC: proxies and servers of other kinds give such. */
+export function noGrpc(headers: Headers, address: string): ShoalError {
+  const status = headerValue(headers, ':status');
+  if (status === undefined) return new ShoalError('internal', `${address} ended the call without a status`);
+  return new ShoalError('unavailable', `the answer of ${address}, HTTP ${status}, is not gRPC`);
 }
 
 /** Why a call ended without a status. */
@@ -37,6 +44,7 @@ export function errorOfEnd({ resetCode, cause }: StreamEnd, address: string): Sh
     return new ShoalError('unavailable', `${address}: ${cause?.message ?? 'the connection was lost'}`, options);
   }
   if (resetCode === Http2Code.refusedStream) return new ShoalError('unavailable', `${address} takes no more calls`);
+  if (resetCode === Http2Code.inadequateSecurity) return new ShoalError('denied', `${address} wants more security`);
   if (resetCode === Http2Code.cancel) return new ShoalError('cancelled', `${address} cancelled the call`);
   if (resetCode === Http2Code.enhanceYourCalm) return new ShoalError('throttled', `${address} is asked too much`);
   return new ShoalError('internal', `${address} reset the call with HTTP/2 error ${resetCode}`);
@@ -45,7 +53,7 @@ export function errorOfEnd({ resetCode, cause }: StreamEnd, address: string): Sh
 /** The headers with which an answer begins. */
 export const ANSWER_HEADERS: Headers = [
   [':status', '200'],
-  ['content-type', 'application/grpc'],
+  ['content-type', GRPC_TYPE],
 ];
 
 /** The trailers that tell how a call ended; `failure` is undefined for success. */

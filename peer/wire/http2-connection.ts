@@ -1,57 +1,59 @@
 import type { Socket } from 'node:net';
+import { FrameReader } from './frame-reader.js';
+import { FrameSender } from './frame-sender.js';
 import {
   CLIENT_PREFACE,
+  FIRST_WINDOW_BYTES,
   FrameFlag,
   type FrameHeader,
-  FrameReader,
   FrameType,
   frame,
   goawayFrame,
   Http2Code,
+  MAX_WINDOW_BYTES,
   numberFrame,
   ProtocolError,
+  readGoaway,
+  readNumber,
   readSettings,
   Setting,
   settingsFrame,
-  withoutPadding,
 } from './frames.js';
-import { decodeHeaders, encodeHeaders, type Headers } from './hpack.js';
-import { Http2Stream, type StreamListener } from './http2-stream.js';
+import { HeaderReader, type StreamHeaders } from './header-blocks.js';
+import type { Headers } from './hpack.js';
+import { Http2Stream } from './http2-stream.js';
+import { Keepalive, type KeepaliveOptions } from './keepalive.js';
+import { StreamTable } from './stream-table.js';
 
 /*
  * One HTTP/2 connection, as much of RFC 9113 as gRPC needs, either side of it. It exists because of bulk bytes: Node's
  * own HTTP/2 and grpc-js allocate, copy and queue them several times, this hands DATA on where it lies. No priorities,
- * no push, no dynamic header table. What a stream receives is taken at once: who asked for it has room for it.
+ * no push, no dynamic header table. What a stream receives is taken at once: who asked for it has room for it. Whoever
+ * breaks the rules loses the connection, also where the RFC would let him off with a stream.
  */
 
-/** The connection's flow-control window before anything is said, RFC 9113 section 6.9.2. */
-const FIRST_WINDOW_BYTES = 65_535;
-const FIRST_FRAME_BYTES = 16_384;
-const MAX_WINDOW_BYTES = 2 ** 31 - 1;
-const MAX_HEADER_BYTES = 64 * 1024;
-/** Answers to pings and settings wait in memory when the other side does not read; so many bytes are no accident. */
-const MAX_UNREAD_BYTES = 64 * 1024 * 1024;
+/** Streams at once; more are refused. */
+const MAX_STREAMS = 4096;
+/** How long the last words may take to reach the other side, in milliseconds. */
+const LINGER_MS = 1_000;
+const NOTHING = Buffer.alloc(0);
+
+const ABOUT_CONNECTION: ReadonlySet<number> = new Set([FrameType.settings, FrameType.ping, FrameType.goaway]);
 
 /** Settings of one side. */
-export interface Http2Options {
+export interface Http2Options extends KeepaliveOptions {
   /** What may be on its way to us on one stream, in bytes. */
   readonly windowBytes: number;
   /** Largest frame that we take, in bytes. */
   readonly maxFrameBytes: number;
   /** Settings of our own that go with the others; who does not know one ignores it (RFC 9113 section 6.5.2). */
   readonly extraSettings: readonly (readonly [id: number, value: number])[];
-  /** A connection on which nothing came for so long is asked for a sign of life, in milliseconds. */
-  readonly keepaliveMs: number;
-  /** How long that may take. */
-  readonly keepaliveTimeoutMs: number;
 }
 
 /** What a connection tells its owner. */
 export interface ConnectionListener {
   /** The other side opened a stream. Only on a server. */
   onStream?(stream: Http2Stream, headers: Headers): void;
-  /** No new stream may be opened any more. */
-  onGoaway?(): void;
   /** It is over; every stream was told before. Once, last. */
   onClose?(error: Error | undefined): void;
 }
@@ -63,23 +65,18 @@ export class Http2Connection {
   readonly #listener: ConnectionListener;
   readonly #options: Http2Options;
   readonly #reader: FrameReader;
-  readonly #streams = new Map<number, Http2Stream>();
-  #nextStreamId = 1;
-  #lastPeerStreamId = 0;
-  #sendWindow = FIRST_WINDOW_BYTES;
+  readonly #headers = new HeaderReader();
+  readonly #sender: FrameSender;
+  readonly #keepalive: Keepalive;
+  readonly #streams: StreamTable;
   #peerFirstWindow = FIRST_WINDOW_BYTES;
-  #peerMaxFrame = FIRST_FRAME_BYTES;
   #unacknowledged = 0;
-  #headers:
-    | { readonly streamId: number; readonly isEnd: boolean; readonly blocks: Buffer[]; bytes: number }
-    | undefined;
   #hasSettings = false;
-  #prefaceLeft: number;
+  /** Why the other side ends it, if we are to blame. */
+  #blame: Error | undefined;
   #isLeaving = false;
+  #isEnding = false;
   #isClosed = false;
-  #hasHeard = true;
-  #keepalive: NodeJS.Timeout;
-  #pingTimer: NodeJS.Timeout | undefined;
 
   constructor(
     deps: { readonly socket: Socket; readonly listener: ConnectionListener },
@@ -89,22 +86,28 @@ export class Http2Connection {
     this.#listener = deps.listener;
     this.#role = options.role;
     this.#options = options;
-    this.#prefaceLeft = options.role === 'server' ? CLIENT_PREFACE.length : 0;
+    this.#streams = new StreamTable(options.role);
     this.#reader = new FrameReader(
       {
-        onData: (id, bytes) => this.#onData(id, bytes),
+        onData: (id, bytes) => this.#receiver(id)?.received(bytes),
         onDataEnd: (id, length, isEnd) => this.#onDataEnd(id, length, isEnd),
         onFrame: (header, payload) => this.#onFrame(header, payload),
       },
-      options.maxFrameBytes,
+      { maxFrameBytes: options.maxFrameBytes, isServer: options.role === 'server' },
     );
+    this.#keepalive = new Keepalive(
+      {
+        ping: () => this.#sender.write(frame(FrameType.ping, 0, 0, Buffer.alloc(8))),
+        onSilence: () => this.destroy(new Error('the other side gives no sign of life')),
+      },
+      options,
+    );
+    this.#sender = new FrameSender(this.#socket, () => this.#keepalive.heard());
     this.#socket.setNoDelay(true);
     this.#socket.on('error', (error) => this.#closed(error));
     this.#socket.on('close', () => this.#closed(new Error('the connection was closed')));
-    this.#socket.on('end', () => this.destroy(new Error('the other side closed the connection')));
+    this.#socket.on('end', () => this.destroy(this.#blame ?? new Error('the other side closed the connection')));
     this.#begin();
-    this.#keepalive = setInterval(() => this.#askForLife(), options.keepaliveMs);
-    this.#keepalive.unref();
   }
 
   /** Whether new streams may be opened. */
@@ -119,31 +122,19 @@ export class Http2Connection {
   /** Takes bytes that came from the socket; they are not kept. */
   receive(bytes: Buffer): void {
     if (this.#isClosed) return;
-    this.#hasHeard = true;
+    this.#keepalive.heard();
     try {
-      let rest = bytes;
-      if (this.#prefaceLeft > 0) {
-        const at = CLIENT_PREFACE.length - this.#prefaceLeft;
-        const part = bytes.subarray(0, this.#prefaceLeft);
-        if (CLIENT_PREFACE.compare(part, 0, part.length, at, at + part.length) !== 0) {
-          throw new ProtocolError('this is not HTTP/2');
-        }
-        this.#prefaceLeft -= part.length;
-        rest = bytes.subarray(part.length);
-      }
-      this.#reader.push(rest);
+      this.#reader.push(bytes);
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
   /** Opens a stream. Only on a client, while it is usable. */
-  open(headers: Headers, listener: StreamListener): Http2Stream {
-    const stream = this.#newStream(this.#nextStreamId, listener);
-    this.#nextStreamId += 2;
-    // 2^31 streams are some years of a busy connection, but it must not end in a surprise.
-    if (this.#nextStreamId > MAX_WINDOW_BYTES) this.leave();
-    this.#writeHeaders(stream.id, headers, false);
+  open(headers: Headers): Http2Stream {
+    const stream = this.#newStream(this.#streams.takeId());
+    if (!this.#streams.hasRoom) this.leave();
+    this.#sender.writeHeaders({ streamId: stream.id, headers, isEnd: false });
     return stream;
   }
 
@@ -151,7 +142,7 @@ export class Http2Connection {
   leave(): void {
     if (this.#isLeaving || this.#isClosed) return;
     this.#isLeaving = true;
-    this.#write(goawayFrame(this.#lastPeerStreamId, Http2Code.noError));
+    this.#sender.write(goawayFrame(this.#lastTaken, Http2Code.noError));
     this.#endWhenIdle();
   }
 
@@ -167,248 +158,187 @@ export class Http2Connection {
     const { windowBytes, maxFrameBytes, extraSettings } = this.#options;
     const settings = settingsFrame([
       [Setting.headerTableSize, 0],
-      ...(this.#role === 'client' ? [[Setting.enablePush, 0] as const] : []),
+      this.#role === 'client' ? [Setting.enablePush, 0] : [Setting.maxConcurrentStreams, MAX_STREAMS],
       [Setting.initialWindowSize, windowBytes],
       [Setting.maxFrameSize, maxFrameBytes],
       ...extraSettings,
     ]);
     // The window of the connection is out of the way: each stream has one of its own.
     const window = numberFrame(FrameType.windowUpdate, 0, MAX_WINDOW_BYTES - FIRST_WINDOW_BYTES);
-    this.#write(Buffer.concat([this.#role === 'client' ? CLIENT_PREFACE : Buffer.alloc(0), settings, window]));
+    this.#sender.write(Buffer.concat([this.#role === 'client' ? CLIENT_PREFACE : NOTHING, settings, window]));
   }
 
-  #newStream(id: number, listener: StreamListener): Http2Stream {
+  #newStream(id: number): Http2Stream {
     const stream = new Http2Stream(
       {
-        listener,
-        flush: (flushed) => this.#flush(flushed),
-        reset: (code) => this.#write(numberFrame(FrameType.rstStream, id, code)),
+        flush: (flushed) => this.#sender.flush(flushed),
+        reset: (code) => this.#sender.answer(numberFrame(FrameType.rstStream, id, code)),
         closed: () => {
-          this.#streams.delete(id);
+          this.#streams.delete(stream);
+          this.#sender.forget(stream);
           this.#endWhenIdle();
         },
       },
       { id, sendWindow: this.#peerFirstWindow },
     );
-    this.#streams.set(id, stream);
+    this.#streams.add(stream);
     return stream;
   }
 
   // --- Receiving ----------------------------------------------------------------------------------------------------
 
-  #onData(id: number, bytes: Buffer): void {
-    this.#streams.get(id)?.received(bytes);
+  /** The stream that DATA is for; undefined when it is over. */
+  #receiver(id: number): Http2Stream | undefined {
+    if (!this.#hasSettings || this.#headers.isWithinBlock) throw new ProtocolError('data where none may come');
+    return this.#streams.findOpen(id);
   }
 
   #onDataEnd(id: number, length: number, isEnd: boolean): void {
     const { windowBytes } = this.#options;
-    const stream = this.#streams.get(id);
-    if (stream === undefined) this.#refuseUnknown(id);
+    const stream = this.#receiver(id);
     this.#unacknowledged += length;
     if (this.#unacknowledged > MAX_WINDOW_BYTES / 2) {
-      this.#write(numberFrame(FrameType.windowUpdate, 0, this.#unacknowledged));
+      this.#sender.write(numberFrame(FrameType.windowUpdate, 0, this.#unacknowledged));
       this.#unacknowledged = 0;
     }
     if (stream === undefined) return;
     const consumed = stream.consumed(length);
-    if (consumed > windowBytes) throw new ProtocolError('more data than the window', Http2Code.flowControlError);
+    // Until it has seen our settings the other side goes by the first window.
+    if (consumed > Math.max(windowBytes, FIRST_WINDOW_BYTES)) {
+      throw new ProtocolError('more data than the window', Http2Code.flowControlError);
+    }
     if (isEnd) stream.receivedEnd();
-    else if (consumed > windowBytes / 2) this.#write(numberFrame(FrameType.windowUpdate, id, stream.takeConsumed()));
+    else if (consumed > windowBytes / 2) {
+      this.#sender.write(numberFrame(FrameType.windowUpdate, id, stream.takeConsumed()));
+    }
   }
 
   #onFrame(header: FrameHeader, payload: Buffer): void {
-    const { type, streamId } = header;
-    if (!this.#hasSettings && type !== FrameType.settings) throw new ProtocolError('the first frame is no SETTINGS');
-    if (this.#headers !== undefined && type !== FrameType.continuation)
+    const { type, flags, streamId } = header;
+    const isAck = (flags & FrameFlag.ack) !== 0;
+    if (!this.#hasSettings && (type !== FrameType.settings || isAck)) {
+      throw new ProtocolError('the first frame is no SETTINGS');
+    }
+    if (this.#headers.isWithinBlock && type !== FrameType.continuation)
       throw new ProtocolError('headers cut by others');
-    if (type === FrameType.settings) this.#onSettings(header, payload);
-    else if (type === FrameType.headers) this.#onHeaders(header, payload);
-    else if (type === FrameType.continuation) this.#onContinuation(header, payload);
-    else if (type === FrameType.windowUpdate) this.#onWindowUpdate(streamId, payload);
-    else if (type === FrameType.rstStream) this.#streams.get(streamId)?.receivedReset(numberIn(payload, 4));
-    else if (type === FrameType.ping) this.#onPing(header, payload);
+    if (ABOUT_CONNECTION.has(type) && streamId !== 0) throw new ProtocolError(`a frame of type ${type} on a stream`);
+    if (type === FrameType.settings) this.#onSettings(isAck, payload);
+    else if (type === FrameType.headers || type === FrameType.continuation) this.#onHeaders(header, payload);
+    else if (type === FrameType.windowUpdate) this.#onWindowUpdate(streamId, readNumber(payload));
+    else if (type === FrameType.rstStream) this.#onReset(streamId, readNumber(payload));
+    else if (type === FrameType.ping) this.#onPing(isAck, payload);
     else if (type === FrameType.goaway) this.#onGoaway(payload);
     else if (type === FrameType.pushPromise) throw new ProtocolError('a push, which was forbidden');
-    // PRIORITY and what nobody knows yet are to be ignored (RFC 9113 sections 5.3 and 5.5).
+    // PRIORITY and what nobody knows yet are to be ignored (RFC 9113 sections 5.3.2 and 5.5).
   }
 
-  #onSettings({ flags }: FrameHeader, payload: Buffer): void {
+  #onSettings(isAck: boolean, payload: Buffer): void {
+    if (isAck) {
+      if (payload.length > 0) throw new ProtocolError('an answer to settings with settings', Http2Code.frameSizeError);
+      return;
+    }
     this.#hasSettings = true;
-    if ((flags & FrameFlag.ack) !== 0) return;
     for (const [id, value] of readSettings(payload)) {
-      if (id === Setting.maxFrameSize) this.#peerMaxFrame = value;
+      if (id === Setting.maxFrameSize) this.#sender.maxFrameBytes = value;
       if (id !== Setting.initialWindowSize) continue;
-      if (value > MAX_WINDOW_BYTES) throw new ProtocolError('a window that is too large', Http2Code.flowControlError);
       for (const stream of this.#streams.values()) stream.widen(value - this.#peerFirstWindow);
       this.#peerFirstWindow = value;
     }
-    this.#write(frame(FrameType.settings, FrameFlag.ack, 0, Buffer.alloc(0)));
-    this.#flushAll();
+    this.#sender.answer(frame(FrameType.settings, FrameFlag.ack, 0, NOTHING));
+    this.#sender.flushAll();
   }
 
-  #onHeaders({ flags, streamId }: FrameHeader, payload: Buffer): void {
-    let block = (flags & FrameFlag.padded) === 0 ? payload : withoutPadding(payload);
-    if ((flags & FrameFlag.priority) !== 0) block = block.subarray(5);
-    const isEnd = (flags & FrameFlag.endStream) !== 0;
-    this.#headers = { streamId, isEnd, blocks: [block], bytes: block.length };
-    if ((flags & FrameFlag.endHeaders) !== 0) this.#finishHeaders();
-  }
-
-  #onContinuation({ flags, streamId }: FrameHeader, payload: Buffer): void {
-    const headers = this.#headers;
-    if (headers?.streamId !== streamId) throw new ProtocolError('a continuation of nothing');
-    headers.blocks.push(payload);
-    headers.bytes += payload.length;
-    if (headers.bytes > MAX_HEADER_BYTES) throw new ProtocolError('too many headers', Http2Code.enhanceYourCalm);
-    if ((flags & FrameFlag.endHeaders) !== 0) this.#finishHeaders();
-  }
-
-  #finishHeaders(): void {
-    const { streamId, isEnd, blocks } = this.#headers ?? { streamId: 0, isEnd: false, blocks: [] };
-    this.#headers = undefined;
-    const headers = decodeHeaders(Buffer.concat(blocks));
-    const known = this.#streams.get(streamId);
-    if (known !== undefined) known.receivedHeaders(headers, isEnd);
-    else if (this.#role === 'server' && streamId % 2 === 1 && streamId > this.#lastPeerStreamId) {
-      this.#accept(streamId, headers, isEnd);
-    } else this.#refuseUnknown(streamId);
-  }
-
-  #accept(streamId: number, headers: Headers, isEnd: boolean): void {
-    if (this.#isLeaving) {
-      this.#write(numberFrame(FrameType.rstStream, streamId, Http2Code.refusedStream));
+  #onHeaders(header: FrameHeader, payload: Buffer): void {
+    const received = this.#headers.take(header, payload);
+    if (received === undefined) return;
+    if (this.#streams.isOpenedBy(received.streamId)) {
+      this.#accept(received);
       return;
     }
-    this.#lastPeerStreamId = streamId;
-    const stream = this.#newStream(streamId, {});
+    const stream = this.#streams.findOpen(received.streamId);
+    if (this.#role === 'server' && !received.isEnd) throw new ProtocolError('headers in the middle of a request');
+    stream?.receivedHeaders(received.headers);
+    if (received.isEnd) stream?.receivedEnd();
+  }
+
+  #accept({ streamId, headers, isEnd }: StreamHeaders): void {
+    if (this.#isLeaving || this.#streams.size >= MAX_STREAMS) {
+      this.#sender.answer(numberFrame(FrameType.rstStream, streamId, Http2Code.refusedStream));
+      return;
+    }
+    const stream = this.#newStream(streamId);
     this.#listener.onStream?.(stream, headers);
     if (isEnd) stream.receivedEnd();
   }
 
-  /** What still comes for a stream that is over is ignored; one that never was is against the rules. */
-  #refuseUnknown(streamId: number): void {
-    const isPast = this.#role === 'client' ? streamId < this.#nextStreamId : streamId <= this.#lastPeerStreamId;
-    if (streamId === 0 || streamId % 2 === 0 || !isPast) throw new ProtocolError(`stream ${streamId} does not exist`);
+  #onReset(streamId: number, code: number): void {
+    this.#streams.find(streamId)?.receivedReset(code);
   }
 
-  #onWindowUpdate(streamId: number, payload: Buffer): void {
-    const bytes = numberIn(payload, 4) & MAX_WINDOW_BYTES;
+  #onWindowUpdate(streamId: number, increment: number): void {
+    const bytes = increment & MAX_WINDOW_BYTES;
     if (bytes === 0) throw new ProtocolError('a window update of nothing');
-    if (streamId !== 0) {
-      const stream = this.#streams.get(streamId);
-      stream?.widen(bytes);
-      if (stream !== undefined) this.#flush(stream);
+    if (streamId === 0) {
+      this.#sender.widen(bytes);
       return;
     }
-    this.#sendWindow += bytes;
-    if (this.#sendWindow > MAX_WINDOW_BYTES) throw new ProtocolError('too wide a window', Http2Code.flowControlError);
-    this.#flushAll();
+    const stream = this.#streams.find(streamId);
+    if (stream === undefined) return;
+    stream.widen(bytes);
+    this.#sender.flush(stream);
   }
 
-  #onPing({ flags }: FrameHeader, payload: Buffer): void {
+  #onPing(isAck: boolean, payload: Buffer): void {
     if (payload.length !== 8) throw new ProtocolError('a ping of a wrong size', Http2Code.frameSizeError);
-    if ((flags & FrameFlag.ack) === 0) this.#write(frame(FrameType.ping, FrameFlag.ack, 0, payload));
+    if (!isAck) this.#sender.answer(frame(FrameType.ping, FrameFlag.ack, 0, payload));
   }
 
   #onGoaway(payload: Buffer): void {
-    const last = numberIn(payload, 8) & MAX_WINDOW_BYTES;
+    const { lastStreamId, code } = readGoaway(payload);
     this.#isLeaving = true;
+    if (code !== Http2Code.noError) this.#blame = new Error(`it ended the connection with HTTP/2 error ${code}`);
     for (const stream of this.#streams.values()) {
-      if (this.#role === 'client' && stream.id > last) stream.receivedReset(Http2Code.refusedStream);
+      if (this.#role === 'client' && stream.id > lastStreamId) stream.receivedReset(Http2Code.refusedStream);
     }
-    this.#listener.onGoaway?.();
     this.#endWhenIdle();
-  }
-
-  // --- Sending ------------------------------------------------------------------------------------------------------
-
-  #writeHeaders(streamId: number, headers: Headers, isEnd: boolean): void {
-    const block = encodeHeaders(headers);
-    const endStream = isEnd ? FrameFlag.endStream : 0;
-    for (let at = 0; at === 0 || at < block.length; at += this.#peerMaxFrame) {
-      const part = block.subarray(at, at + this.#peerMaxFrame);
-      const endHeaders = at + part.length === block.length ? FrameFlag.endHeaders : 0;
-      if (at === 0) this.#write(frame(FrameType.headers, endStream | endHeaders, streamId, part));
-      else this.#write(frame(FrameType.continuation, endHeaders, streamId, part));
-    }
-  }
-
-  #flushAll(): void {
-    for (const stream of this.#streams.values()) {
-      if (this.#sendWindow <= 0) return;
-      this.#flush(stream);
-    }
-  }
-
-  /** Sends what waits on a stream, as far as the windows let it. */
-  #flush(stream: Http2Stream): void {
-    if (this.#isClosed) return;
-    this.#socket.cork();
-    for (;;) {
-      const piece = stream.take(Math.min(this.#sendWindow, this.#peerMaxFrame));
-      if (piece === undefined) break;
-      if (piece.kind === 'headers') this.#writeHeaders(stream.id, piece.headers, piece.isEnd);
-      else {
-        const { bytes, onSent, isEnd } = piece;
-        this.#sendWindow -= bytes.length;
-        const flags = isEnd ? FrameFlag.endStream : 0;
-        this.#write(stream.dataHeader(bytes.length, flags));
-        if (bytes.length > 0) this.#write(bytes, onSent);
-      }
-    }
-    this.#socket.uncork();
-  }
-
-  #write(bytes: Buffer, onSent?: () => void): void {
-    if (this.#isClosed) {
-      onSent?.();
-      return;
-    }
-    // The callback comes when the kernel has the bytes, or when it never will.
-    if (onSent === undefined) this.#socket.write(bytes);
-    else this.#socket.write(bytes, () => onSent());
-    if (this.#socket.writableLength > MAX_UNREAD_BYTES) this.destroy(new Error('the other side does not read'));
   }
 
   // --- Ending -------------------------------------------------------------------------------------------------------
 
-  #askForLife(): void {
-    if (this.#hasHeard) {
-      this.#hasHeard = false;
-      return;
-    }
-    if (this.#pingTimer !== undefined) return;
-    this.#write(frame(FrameType.ping, 0, 0, Buffer.alloc(8)));
-    this.#pingTimer = setTimeout(() => {
-      this.#pingTimer = undefined;
-      if (!this.#hasHeard) this.destroy(new Error('the other side gives no sign of life'));
-    }, this.#options.keepaliveTimeoutMs);
-    this.#pingTimer.unref();
+  #endWhenIdle(): void {
+    if (!this.#isLeaving || this.#isEnding || this.#isClosed || this.#streams.size > 0) return;
+    this.#isEnding = true;
+    this.#sender.stop();
+    // When all is sent the other side closes too; from one that never reads, keepalive hears nothing.
+    this.#socket.end(() => this.#linger());
   }
 
-  #endWhenIdle(): void {
-    if (!this.#isLeaving || this.#isClosed || this.#streams.size > 0) return;
-    this.#socket.end(() => this.destroy());
+  /** The last stream of the other side that was looked at: a client's server opens none. */
+  get #lastTaken(): number {
+    return this.#role === 'server' ? this.#streams.lastId : 0;
   }
 
   #fail(error: Error): void {
     const code = error instanceof ProtocolError ? error.code : Http2Code.internalError;
-    this.#write(goawayFrame(this.#lastPeerStreamId, code));
+    this.#sender.write(goawayFrame(this.#lastTaken, code));
     this.#closed(error);
-    this.#socket.destroySoon();
+    this.#socket.end();
+    this.#linger();
+  }
+
+  /** Closing at once could make the kernel throw away what the other side has not read yet. */
+  #linger(): void {
+    const timer = setTimeout(() => this.destroy(), LINGER_MS);
+    timer.unref();
+    this.#socket.once('close', () => clearTimeout(timer));
   }
 
   #closed(error: Error | undefined): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    clearInterval(this.#keepalive);
-    clearTimeout(this.#pingTimer);
+    this.#sender.stop();
+    this.#keepalive.stop();
     for (const stream of [...this.#streams.values()]) stream.lost(error);
     this.#listener.onClose?.(error);
   }
-}
-
-function numberIn(payload: Buffer, least: number): number {
-  if (payload.length < least) throw new ProtocolError('a frame that is too short', Http2Code.frameSizeError);
-  return payload.readUInt32BE(0);
 }

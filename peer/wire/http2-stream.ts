@@ -1,4 +1,4 @@
-import { FrameType, frameHeader, Http2Code } from './frames.js';
+import { Http2Code, MAX_WINDOW_BYTES, ProtocolError } from './frames.js';
 import type { Headers } from './hpack.js';
 
 /** Why a stream ended early. */
@@ -15,7 +15,7 @@ export interface StreamListener {
   onData?(bytes: Buffer): void;
   /** The other side says no more. */
   onEnd?(): void;
-  /** Once, last, and not after a {@link Http2Stream.reset}. `early` is undefined when both sides had ended. */
+  /** Once, last, and not after a {@link Http2Stream.reset}. `early` is undefined when all was sent to the end. */
   onClose?(early: StreamEnd | undefined): void;
 }
 
@@ -25,73 +25,69 @@ export type Piece =
   | {
       readonly kind: 'data';
       readonly bytes: Buffer;
-      readonly isEnd: boolean;
       /** Given with the last piece of what was sent in one call. */
       readonly onSent: (() => void) | undefined;
     };
 
 type Queued =
   | { readonly kind: 'headers'; readonly headers: Headers; readonly isEnd: boolean }
-  | { readonly kind: 'data'; bytes: Buffer; readonly onSent: (() => void) | undefined; readonly isEnd: boolean };
+  | { readonly kind: 'data'; bytes: Buffer; readonly onSent: (() => void) | undefined };
 
-const NOTHING = Buffer.alloc(0);
+/** What a stream asks of its connection. */
+export interface StreamDeps {
+  readonly flush: (stream: Http2Stream) => void;
+  readonly reset: (code: number) => void;
+  readonly closed: () => void;
+}
 
-/** One stream of a connection: what waits to be sent, the windows, and which sides have ended. */
+/**
+ * One stream of a connection: what waits to be sent, the windows, and which sides have ended. Only a server says that it
+ * has ended: a gRPC client of ours ends a conversation by resetting it.
+ */
 export class Http2Stream {
   readonly id: number;
-  #listener: StreamListener;
-  readonly #deps: {
-    readonly flush: (stream: Http2Stream) => void;
-    readonly reset: (code: number) => void;
-    readonly closed: () => void;
-  };
+  readonly #deps: StreamDeps;
+  #listener: StreamListener = {};
   #queue: Queued[] = [];
+  #queuedBytes = 0;
   #sendWindow: number;
   #consumed = 0;
   #isLocalEnd = false;
   #isRemoteEnd = false;
   #isClosed = false;
 
-  constructor(
-    deps: {
-      readonly listener: StreamListener;
-      readonly flush: (stream: Http2Stream) => void;
-      readonly reset: (code: number) => void;
-      readonly closed: () => void;
-    },
-    options: { readonly id: number; readonly sendWindow: number },
-  ) {
+  constructor(deps: StreamDeps, options: { readonly id: number; readonly sendWindow: number }) {
     this.#deps = deps;
-    this.#listener = deps.listener;
     this.id = options.id;
     this.#sendWindow = options.sendWindow;
   }
 
-  get isClosed(): boolean {
-    return this.#isClosed;
-  }
-
-  /** Who is told from now on: a server knows only when it has seen the headers. */
+  /** Who is told from now on. */
   listen(listener: StreamListener): void {
     this.#listener = listener;
   }
 
   /** Sends headers; `isEnd` makes them trailers, after which nothing may be sent. */
   sendHeaders(headers: Headers, isEnd: boolean): void {
-    this.#send({ kind: 'headers', headers, isEnd });
+    if (this.#isClosed || this.#isLocalEnd) return;
+    this.#queue.push({ kind: 'headers', headers, isEnd });
+    this.#deps.flush(this);
   }
 
   /**
    * Sends bytes, which must not change until `onSent` is called: when the kernel has all of them, or when they will never
    * be sent.
    */
-  sendData(bytes: Buffer, onSent?: () => void): void {
-    this.#send({ kind: 'data', bytes, onSent, isEnd: false });
-  }
-
-  /** Says no more. */
-  sendEnd(): void {
-    this.#send({ kind: 'data', bytes: NOTHING, onSent: undefined, isEnd: true });
+  sendData(parts: readonly Buffer[], onSent?: () => void): void {
+    if (this.#isClosed || this.#isLocalEnd) {
+      onSent?.();
+      return;
+    }
+    parts.forEach((bytes, i) => {
+      this.#queue.push({ kind: 'data', bytes, onSent: i === parts.length - 1 ? onSent : undefined });
+      this.#queuedBytes += bytes.length;
+    });
+    this.#deps.flush(this);
   }
 
   /** Ends it in both directions at once; the listener hears nothing more. */
@@ -102,7 +98,16 @@ export class Http2Stream {
     this.#close(undefined);
   }
 
-  // --- For the connection -------------------------------------------------------------------------------------------
+  // --- For the connection: sending ----------------------------------------------------------------------------------
+
+  /** Bytes that wait for a window, or for the socket. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  get isWaiting(): boolean {
+    return this.#queue.length > 0;
+  }
 
   /** The next piece to send, of at most `most` bytes; undefined when nothing waits or a window is full. */
   take(most: number): Piece | undefined {
@@ -110,43 +115,53 @@ export class Http2Stream {
     if (first === undefined) return undefined;
     if (first.kind === 'headers') {
       this.#queue.shift();
-      if (first.isEnd) this.#localEnd();
+      this.#isLocalEnd = first.isEnd;
       return first;
     }
     const bytes = first.bytes.subarray(0, Math.max(0, Math.min(most, this.#sendWindow)));
     if (bytes.length === 0 && first.bytes.length > 0) return undefined;
     this.#sendWindow -= bytes.length;
+    this.#queuedBytes -= bytes.length;
     if (bytes.length < first.bytes.length) {
       first.bytes = first.bytes.subarray(bytes.length);
-      return { kind: 'data', bytes, isEnd: false, onSent: undefined };
+      return { kind: 'data', bytes, onSent: undefined };
     }
     this.#queue.shift();
-    if (first.isEnd) this.#localEnd();
-    return { kind: 'data', bytes, isEnd: first.isEnd, onSent: first.onSent };
+    return { kind: 'data', bytes, onSent: first.onSent };
   }
 
-  dataHeader(length: number, flags: number): Buffer {
-    return frameHeader({ length, type: FrameType.data, flags, streamId: this.id });
+  /** The headers that end this side were written. Who has said all wants to hear no more (RFC 9113 section 8.1). */
+  sentEnd(): void {
+    if (!this.#isRemoteEnd) this.#deps.reset(Http2Code.noError);
+    this.#close(undefined);
   }
 
   widen(bytes: number): void {
     this.#sendWindow += bytes;
+    if (this.#sendWindow > MAX_WINDOW_BYTES) {
+      throw new ProtocolError(`too wide a window of stream ${this.id}`, Http2Code.flowControlError);
+    }
+  }
+
+  // --- For the connection: receiving --------------------------------------------------------------------------------
+
+  /** Whether the other side has said that it says no more. */
+  get isRemoteEnd(): boolean {
+    return this.#isRemoteEnd;
   }
 
   received(bytes: Buffer): void {
     this.#listener.onData?.(bytes);
   }
 
-  receivedHeaders(headers: Headers, isEnd: boolean): void {
+  receivedHeaders(headers: Headers): void {
     this.#listener.onHeaders?.(headers);
-    if (isEnd) this.receivedEnd();
   }
 
   receivedEnd(): void {
-    if (this.#isClosed || this.#isRemoteEnd) return;
+    if (this.#isClosed) return;
     this.#isRemoteEnd = true;
     this.#listener.onEnd?.();
-    this.#closeWhenEnded();
   }
 
   receivedReset(code: number): void {
@@ -170,30 +185,12 @@ export class Http2Stream {
     return bytes;
   }
 
-  #send(item: Queued): void {
-    if (this.#isClosed || this.#isLocalEnd) {
-      if (item.kind === 'data') item.onSent?.();
-      return;
-    }
-    this.#queue.push(item);
-    this.#deps.flush(this);
-  }
-
-  #localEnd(): void {
-    this.#isLocalEnd = true;
-    // The piece that ends it has to be written first.
-    if (this.#isRemoteEnd) queueMicrotask(() => this.#closeWhenEnded());
-  }
-
-  #closeWhenEnded(): void {
-    if (this.#isLocalEnd && this.#isRemoteEnd) this.#close(undefined);
-  }
-
   #close(early: StreamEnd | undefined): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     const waiting = this.#queue;
     this.#queue = [];
+    this.#queuedBytes = 0;
     for (const item of waiting) if (item.kind === 'data') item.onSent?.();
     this.#deps.closed();
     this.#listener.onClose?.(early);

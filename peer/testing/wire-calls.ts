@@ -1,0 +1,79 @@
+import type { ShoalError } from '../../common/errors.js';
+import { createLogger } from '../../common/log.js';
+import { BufferPool } from '../wire/buffer-pool.js';
+import { CallDialer, type CallDialerOptions } from '../wire/call-dialer.js';
+import { BULK_SETTING, CallServer, type CallServerOptions } from '../wire/call-server.js';
+import type { IncomingCall } from '../wire/incoming-call.js';
+import type { OutgoingCall } from '../wire/outgoing-call.js';
+import { waitFor } from './wait-for.js';
+
+/*
+ * Calls of the bulk transport with nothing of the swarm in them: bytes go there, bytes come back.
+ */
+
+/** Settings that suit most tests: nobody is asked for a sign of life. */
+const WIRE: CallServerOptions = {
+  windowBytes: 1 << 20,
+  maxFrameBytes: 1 << 20,
+  extraSettings: [BULK_SETTING],
+  keepaliveMs: 60_000,
+  keepaliveTimeoutMs: 60_000,
+  helloMs: 60_000,
+};
+
+/** A dialer with buffers of its own. */
+export function newDialer(options: Partial<CallDialerOptions> = {}): CallDialer {
+  const buffers = new BufferPool({ keepBytes: 1 << 24 });
+  return new CallDialer({ buffers }, { ...WIRE, maxIdle: 8, maxMessageBytes: 8 << 20, ...options });
+}
+
+/** A server on a free port that leaves all calls to `onCall`, and has nothing for strangers unless `otherwise` is given. */
+export async function startCallServer(
+  onCall: (call: IncomingCall) => void,
+  options: Partial<CallServerOptions> & Partial<Pick<ConstructorParameters<typeof CallServer>[0], 'otherwise'>> = {},
+): Promise<{ readonly server: CallServer; readonly port: number; readonly address: string }> {
+  const { otherwise = (socket) => socket.destroy() } = options;
+  const log = createLogger({ name: 'test', level: 'silent' });
+  const server = new CallServer({ onCall, otherwise, log }, { ...WIRE, ...options });
+  const port = await server.listen('127.0.0.1', 0);
+  return { server, port, address: `127.0.0.1:${port}` };
+}
+
+/** A call whose messages are collected. */
+export class TestCall {
+  readonly messages: Buffer[] = [];
+  readonly #call: OutgoingCall;
+  /** How it ended, in the order in which that was told. One is right. */
+  readonly ends: (ShoalError | undefined)[] = [];
+
+  constructor(dialer: CallDialer, address: string, path = '/test.Echo/Echo') {
+    this.#call = dialer.open(address, {
+      path,
+      authorization: 'Bearer some-ticket',
+      listener: {
+        onMessage: (message) => this.messages.push(message),
+        onEnd: (error) => this.ends.push(error),
+      },
+    });
+  }
+
+  send(...messages: readonly (Buffer | string)[]): void {
+    for (const message of messages) this.#call.send(Buffer.from(message));
+  }
+
+  close(why?: 'silent'): void {
+    this.#call.close(why);
+  }
+
+  /** Resolves when so many messages have come. */
+  async received(count: number): Promise<readonly Buffer[]> {
+    await waitFor(`${count} messages`, () => this.messages.length >= count);
+    return this.messages;
+  }
+
+  /** How the call ends: undefined for success. */
+  async ended(): Promise<ShoalError | undefined> {
+    await waitFor('the end of the call', () => this.ends.length > 0);
+    return this.ends[0];
+  }
+}

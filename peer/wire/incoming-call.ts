@@ -1,0 +1,138 @@
+import { EventEmitter } from 'node:events';
+import { ShoalError } from '../../common/errors.js';
+import { MessageReader, messagePrefix } from './grpc-messages.js';
+import { ANSWER_HEADERS, trailersOf } from './grpc-status.js';
+import { type Headers, headerValue } from './hpack.js';
+import type { Http2Stream } from './http2-stream.js';
+
+const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
+/** Requests that wait for the one before them, and their bytes. More is no conversation. */
+const MAX_WAITING = 4096;
+const MAX_WAITING_BYTES = 2 * MAX_REQUEST_BYTES;
+/** So much may wait in memory before the writer is told to stop: little, so that what comes next is chosen late. */
+const HIGH_WATER_BYTES = 128 * 1024;
+
+/**
+ * A call that is served here: a stream of requests, a stream of answers. Emits `drain` when there is room again, and
+ * `cancelled` when the caller has gone.
+ */
+export class IncomingCall extends EventEmitter {
+  readonly path: string;
+  /** The authorization header; undefined when there is none. */
+  readonly authorization: string | undefined;
+  readonly #stream: Http2Stream;
+  readonly #reader: MessageReader;
+  readonly #requests: Buffer[] = [];
+  #requestBytes = 0;
+  #isRequestEnd = false;
+  #failure: ShoalError | undefined;
+  #wake: (() => void) | undefined;
+  #waitingBytes = 0;
+  #hasAnswered = false;
+  #isOver = false;
+
+  constructor(stream: Http2Stream, headers: Headers) {
+    super();
+    this.#stream = stream;
+    this.path = headerValue(headers, ':path') ?? '';
+    this.authorization = headerValue(headers, 'authorization');
+    this.#reader = new MessageReader(
+      { allocate: (bytes) => Buffer.allocUnsafe(bytes), onMessage: (message) => this.#request(message) },
+      { maxBytes: MAX_REQUEST_BYTES },
+    );
+    stream.listen({
+      onData: (bytes) => this.#received(bytes),
+      onEnd: () => {
+        this.#isRequestEnd = true;
+        if (!this.#reader.isBetweenMessages) this.#refuse(new ShoalError('invalid', 'a request was cut off'));
+        this.#wake?.();
+      },
+      onClose: (early) => {
+        this.#isRequestEnd = true;
+        this.#wake?.();
+        if (this.#isOver || early === undefined) return;
+        this.#isOver = true;
+        this.emit('cancelled');
+      },
+    });
+  }
+
+  /** The requests, in order, to the end of the call. Throws `invalid` for what is no request. */
+  async *requests(): AsyncGenerator<Buffer> {
+    for (;;) {
+      const next = this.#requests.shift();
+      if (next !== undefined) {
+        this.#requestBytes -= next.length;
+        yield next;
+      } else if (this.#failure !== undefined) throw this.#failure;
+      else if (this.#isRequestEnd) return;
+      else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        this.#wake = undefined;
+      }
+    }
+  }
+
+  /** Sends an answer, which must not change until `onSent`. False means: wait for `drain` before the next large one. */
+  write(message: Buffer, onSent?: () => void): boolean {
+    if (this.#isOver) {
+      onSent?.();
+      return true;
+    }
+    this.#answerFirst();
+    this.#waitingBytes += message.length;
+    const isFull = () => this.#waitingBytes >= HIGH_WATER_BYTES;
+    this.#stream.sendData([messagePrefix(message.length), message], () => {
+      const wasFull = isFull();
+      this.#waitingBytes -= message.length;
+      onSent?.();
+      if (wasFull && !isFull()) this.emit('drain');
+    });
+    return !isFull();
+  }
+
+  /** Ends the call, after what was written, with success or with what failed. */
+  end(failure?: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const trailers = trailersOf(failure);
+    // An answer that is nothing but its end has all its headers in one block.
+    this.#stream.sendHeaders(this.#hasAnswered ? trailers : [...ANSWER_HEADERS, ...trailers], true);
+  }
+
+  #answerFirst(): void {
+    if (this.#hasAnswered) return;
+    this.#hasAnswered = true;
+    this.#stream.sendHeaders(ANSWER_HEADERS, false);
+  }
+
+  #received(bytes: Buffer): void {
+    if (this.#isOver || this.#failure !== undefined) return;
+    try {
+      this.#reader.push(bytes);
+    } catch (error) {
+      this.#refuse(error instanceof ShoalError ? error : new ShoalError('internal', 'a call failed', { cause: error }));
+    }
+  }
+
+  #request(message: Buffer): void {
+    this.#requestBytes += message.length;
+    if (this.#requests.length >= MAX_WAITING || this.#requestBytes > MAX_WAITING_BYTES) {
+      throw new ShoalError('throttled', 'too many requests at once');
+    }
+    this.#requests.push(message);
+    this.#wake?.();
+  }
+
+  #refuse(failure: ShoalError): void {
+    this.#failure = failure;
+    this.#wake?.();
+  }
+}
+
+/** Ends a call to a method that is not served here. */
+export function refuseUnknownMethod(call: IncomingCall): void {
+  call.end(new ShoalError('invalid', `there is no method ${call.path.slice(0, 100)}`));
+}

@@ -1,0 +1,62 @@
+/** Settings of a {@link Keepalive}. */
+export interface KeepaliveOptions {
+  /** A connection on which nothing came for so long is asked for a sign of life, in milliseconds. */
+  readonly keepaliveMs: number;
+  /** How long that may take. */
+  readonly keepaliveTimeoutMs: number;
+}
+
+/**
+ * Notices that the other side is gone without a word, as when its machine lost power. Its timers keep no process alive.
+ */
+export class Keepalive {
+  readonly #deps: { readonly ping: () => void; readonly onSilence: () => void };
+  readonly #options: KeepaliveOptions;
+  readonly #interval: NodeJS.Timeout;
+  #timeout: NodeJS.Timeout | undefined;
+  #hasHeard = true;
+
+  constructor(
+    deps: {
+      /** Asks for a sign of life. */
+      readonly ping: () => void;
+      /** None came. Once, at most. */
+      readonly onSilence: () => void;
+    },
+    options: KeepaliveOptions,
+  ) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#interval = setInterval(() => this.#look(), options.keepaliveMs);
+    this.#interval.unref();
+  }
+
+  /** Something came. */
+  heard(): void {
+    this.#hasHeard = true;
+  }
+
+  stop(): void {
+    clearInterval(this.#interval);
+    clearTimeout(this.#timeout);
+  }
+
+  #look(): void {
+    if (this.#hasHeard) {
+      this.#hasHeard = false;
+      clearTimeout(this.#timeout);
+      this.#timeout = undefined;
+    } else if (this.#timeout === undefined) {
+      this.#deps.ping();
+      this.#timeout = setTimeout(() => this.#decide(), this.#options.keepaliveTimeoutMs);
+      this.#timeout.unref();
+    }
+  }
+
+  #decide(): void {
+    this.#timeout = undefined;
+    if (this.#hasHeard) return;
+    this.stop();
+    this.#deps.onSilence();
+  }
+}
