@@ -73,6 +73,21 @@ describe('a fetch from good peers', () => {
     expect(outcome.receivedBytes).toBeLessThan(content.length * 1.05);
   });
 
+  it('uses no memory that it has given back', async () => {
+    const [a, b, c] = [await peer('a'), await peer('b'), await peer('c')];
+    const content = randomBytes(30_000_000);
+    const file = await ingest(a, content);
+    const holders = [a.holder, await bad('p', 'piecemeal', file)];
+    const fetches = [b, c].map((to) => to.fetcher.start({ id: file.id, ticket: TICKET, holders }));
+    for (const fetch of fetches) {
+      const outcome = await fetch.finished(forever());
+      expect((await contentOf(outcome.file)).equals(content)).toBe(true);
+    }
+    // Each peer spoils what it gives back; see its pool. Wrong bytes would have been noticed, and blamed on somebody.
+    expect([...b.reports, ...c.reports]).toEqual([]);
+    for (const { buffers } of [a, b, c]) expect(buffers.spoiltBytes).toBeGreaterThan(content.length / 4);
+  });
+
   it('takes from one that is still fetching itself', async () => {
     const [a, b, c] = [await peer('a'), await peer('b'), await peer('c')];
     const content = randomBytes(20_000_000);

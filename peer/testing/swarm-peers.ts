@@ -16,9 +16,9 @@ import { Fetcher, type FetcherDeps, type FetcherOptions } from '../swarm/fetch.j
 import { type ExchangeAnswer, loadPeerService } from '../swarm/peer-service.js';
 import { RemotePeers } from '../swarm/remote-peer.js';
 import { TransferServer, type TransferServerDeps } from '../swarm/transfer-server.js';
-import { BufferPool } from '../wire/buffer-pool.js';
 import { CallDialer } from '../wire/call-dialer.js';
 import { BULK_SETTING } from '../wire/call-server.js';
+import { SpoilingPool } from './spoiling-pool.js';
 
 /*
  * Peers reduced to the swarm: real stores, real gRPC on loopback, and no index. Beside the good ones there are silent,
@@ -52,6 +52,7 @@ export interface SwarmPeer {
   readonly reports: string[];
   /** Bytes of chunks sent to others. */
   readonly sent: { bytes: number };
+  readonly buffers: SpoilingPool;
   /** What `locate` answers; replace it to change the index's mind. */
   locate: FetcherDeps['locate'];
   livePeers: { name: string; address: string }[];
@@ -82,7 +83,8 @@ export async function startSwarmPeer(
 ): Promise<SwarmPeer> {
   const { store, dir, close: closeStore } = await openTempStore(options.quotaBytes);
   const pool = new ChannelPool({ credentials: credentials.createInsecure(), windowBytes: 1 << 24, maxIdle: 64 });
-  const buffers = new BufferPool({ keepBytes: 1 << 24 });
+  // In every test: memory that is used after it was given back spoils a chunk.
+  const buffers = new SpoilingPool({ keepBytes: 1 << 24 });
   const dialer = new CallDialer({ buffers }, { ...WIRE, maxIdle: 64, maxMessageBytes: 1 << 24 });
   const remote = new RemotePeers({ pool, dialer, buffers, service: peerService.service });
   const sent = { bytes: 0 };
@@ -147,6 +149,7 @@ export async function startSwarmPeer(
     server,
     reports,
     sent,
+    buffers,
     locate: () => Promise.resolve({ holders: [] as Holder[], ticket: TICKET }),
     livePeers: membership.livePeers,
     close: async () => {
@@ -169,13 +172,13 @@ function verifyTicket(token: string): Promise<TicketClaims> {
 const CHUNKS_BEFORE_DEATH = 2;
 
 /** How a bad peer misbehaves once it is asked for chunks. */
-export type Nature = 'silent' | 'mute' | 'lying' | 'dying' | 'slow';
+export type Nature = 'silent' | 'mute' | 'lying' | 'dying' | 'slow' | 'piecemeal';
 
 /**
  * Starts a peer that claims to hold all of `file` and then
  * - silent: never answers at all; mute: answers the open and sends nothing more;
  * - lying: sends other bytes; dying: cuts the connection when it has sent two chunks and is asked for more;
- * - slow: sends one chunk each 150 ms.
+ * - slow: sends one chunk each 150 ms; piecemeal: sends every chunk, in pieces.
  */
 export async function startBadPeer(
   name: string,
@@ -206,7 +209,8 @@ export async function startBadPeer(
       for (let chunk = queue.shift(); chunk !== undefined; chunk = queue.shift()) {
         if (nature === 'dying' && sentCount === CHUNKS_BEFORE_DEATH) return;
         sentCount += 1;
-        sendChunk(call, file, chunk, nature === 'lying');
+        if (nature === 'piecemeal') sendPieces(call, file, chunk);
+        else sendChunk(call, file, chunk, nature === 'lying');
         if (nature === 'slow') return;
       }
     };
@@ -254,4 +258,16 @@ function sendChunk(
   file.readSync(chunk, 0, frame.data, 0, frame.data.length);
   if (isLie) frame.data.writeUInt8(frame.data.readUInt8(0) ^ 1, 0);
   call.write(finishChunkFrame(frame, chunk, 0));
+}
+
+/** Pieces large enough to come from the receiver's pool. */
+const PIECE_BYTES = 36 * 1024;
+
+function sendPieces(call: { write(answer: ExchangeAnswer): boolean }, file: StoredFile, chunk: number): void {
+  const length = file.manifest.chunkLength(chunk);
+  for (let offset = 0; offset < length; offset += PIECE_BYTES) {
+    const frame = newChunkFrame(Math.min(PIECE_BYTES, length - offset), { take: (bytes) => Buffer.alloc(bytes) });
+    file.readSync(chunk, offset, frame.data, 0, frame.data.length);
+    call.write(finishChunkFrame(frame, chunk, offset));
+  }
 }
