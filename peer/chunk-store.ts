@@ -159,7 +159,11 @@ export class ChunkStore {
       );
       try {
         const wasComplete = await this.#verifyHeld(ingested.manifest);
-        return await this.#lanes.run(ingested.manifest.id, () => this.#keep(ingested, wasComplete));
+        return await this.#lanes.run(ingested.manifest.id, async () => {
+          const kept = await this.#keep(ingested, wasComplete);
+          options.onKept?.(kept.file.id);
+          return kept;
+        });
       } catch (error) {
         throw storageError('storing a file', error);
       } finally {
@@ -191,12 +195,16 @@ export class ChunkStore {
     return [...this.#files.values()];
   }
 
-  /** Deletes a file and gives its room back. Throws `not_found` when there is none. */
-  async remove(id: string): Promise<void> {
-    await this.#track(() =>
+  /**
+   * Deletes a file and gives its room back; not if `unless`, asked when nothing else is done with the file, says so. Returns
+   * whether it did. Throws `not_found` when there is none.
+   */
+  async remove(id: string, { unless }: { readonly unless?: () => boolean } = {}): Promise<boolean> {
+    return this.#track(() =>
       this.#lanes.run(id, async () => {
         const file = this.#files.get(id);
         if (file === undefined) throw new ShoalError('not_found', `file ${id} is not in the store`);
+        if (unless?.() === true) return false;
         this.#files.delete(id);
         try {
           await file.remove();
@@ -206,6 +214,7 @@ export class ChunkStore {
           file.reservation.release();
           this.#emit('removed', id);
         }
+        return true;
       }),
     );
   }

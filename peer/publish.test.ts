@@ -181,6 +181,29 @@ describe('publish', () => {
   });
 });
 
+test('content that is put while it is removed, at whatever moment, is there in the end and no put fails', async () => {
+  const { publish, removals } = setUp();
+  const { id } = (await publish()).published.file;
+  for (let round = 0; round < 30; round += 1) {
+    const put = publish();
+    let isOver = false;
+    put
+      .catch(() => undefined)
+      .finally(() => {
+        isOver = true;
+      });
+    const attempts: Promise<unknown>[] = [];
+    while (!isOver) {
+      attempts.push(removals.remove(id, Date.now()).catch((error: ShoalError) => expect(error.code).toBe('not_found')));
+      await new Promise(setImmediate);
+    }
+    const { published } = await put;
+    await Promise.all(attempts);
+    expect(store.get(id)?.records).toEqual([published.record]);
+    expect(await store.get(id)?.readVerified(0)).toBeDefined();
+  }
+});
+
 describe('a publish of which nobody knows whether it arrived', () => {
   test('is kept, and finished when the index answers again', async () => {
     const { publisher, publish, script, changed } = setUp();

@@ -55,7 +55,7 @@ export interface PublishOutcome {
 
 /** What a {@link Publisher} works with. */
 export interface PublisherDeps {
-  readonly store: Pick<ChunkStore, 'ingest' | 'get' | 'remove'>;
+  readonly store: Pick<ChunkStore, 'ingest' | 'get'>;
   readonly index: Pick<IndexClient, 'publish' | 'locate' | 'account'>;
   readonly membership: Pick<Membership, 'auth' | 'livePeers' | 'livePeerCount' | 'swarmToken' | 'peerName'>;
   readonly peers: Pick<RemotePeers, 'replicate'>;
@@ -99,18 +99,21 @@ export class Publisher {
     if (size === undefined || size >= ASK_FIRST_BYTES) {
       await wait.run(() => index.account(membership.auth(onBehalf), signal), { onWaiting }, signal);
     }
-    const { file, sha256, isNew } = await this.#deps.store.ingest(source, {
+    let release = () => {};
+    const ingesting = this.#deps.store.ingest(source, {
       signal,
       onProgress: (doneBytes, totalBytes) =>
         onProgress?.({ phase: 'storing', doneBytes, totalBytes: totalBytes || (size ?? 0), copies: 0 }),
+      onKept: (id) => {
+        release = this.#deps.removals.protect(id);
+      },
     });
-    if (options.sha256 !== undefined && options.sha256 !== sha256) {
-      if (isNew) await this.#removeUnpublished(file.id);
-      throw new ShoalError('invalid', `'${options.name}' has SHA-256 ${sha256}, not ${options.sha256}`, {
-        hint: 'it changed on its way, or the digest is of something else: send it again',
-      });
-    }
-    const published = await this.#register(file, { ...wanted, sha256 }, { onBehalf, isNew, signal, onWaiting });
+    const stored = await ingesting.catch((error: unknown) => {
+      release();
+      throw error;
+    });
+    const { file, sha256 } = stored;
+    const published = await this.#register(stored, wanted, { ...options, signal, onWaiting, release });
     const copies = this.#copy(file, published, { onBehalf, wait: options.wait, signal, onProgress });
     return { published, sha256, copies: await copies };
   }
@@ -131,28 +134,23 @@ export class Publisher {
 
   /** Publishes at the index and keeps the record, or leaves nothing behind. */
   async #register(
-    file: StoredFile,
-    body: Wanted & { readonly sha256: string },
-    how: WaitListener & {
-      readonly onBehalf: string | undefined;
-      readonly isNew: boolean;
-      readonly signal: AbortSignal;
-    },
+    { file, sha256, isNew }: { readonly file: StoredFile; readonly sha256: string; readonly isNew: boolean },
+    wanted: Wanted,
+    how: Pick<PublishOptions, 'onBehalf' | 'sha256'> &
+      WaitListener & {
+        readonly signal: AbortSignal;
+        /** Lets the file be removed again. */
+        readonly release: () => void;
+      },
   ): Promise<Published> {
     const { id, size, manifest } = file;
-    const { index, membership } = this.#deps;
-    const { onBehalf, isNew, signal } = how;
-    const fields = { id, size, chunkSize: manifest.chunkBytes, chunks: manifest.chunkCount, ...body };
-    const release = this.#deps.removals.protect(id);
+    const { index, membership, wait } = this.#deps;
+    const { onBehalf, signal, release } = how;
+    const body = { id, size, sha256, chunkSize: manifest.chunkBytes, chunks: manifest.chunkCount, ...wanted };
     try {
-      if (this.#deps.store.get(id) === undefined) {
-        throw new ShoalError('conflict', `'${body.name}' was removed while it was being published again`, {
-          hint: 'publish it once more',
-        });
-      }
-      const publish = () => index.publish(membership.auth(onBehalf), fields, signal);
-      const published = await this.#deps.wait.run(publish, how, signal);
-      await file.setRecords(mergeRecord(file.records, published.record), { sha256: body.sha256 });
+      checkDigest(body, how.sha256);
+      const published = await wait.run(() => index.publish(membership.auth(onBehalf), body, signal), how, signal);
+      await file.setRecords(mergeRecord(file.records, published.record), { sha256 });
       this.#deps.announcer.changed(id);
       return published;
     } catch (thrown) {
@@ -270,6 +268,13 @@ export class Publisher {
     this.#background.add(settled);
     void settled.finally(() => this.#background.delete(settled));
   }
+}
+
+function checkDigest({ name, sha256 }: Pick<PublishBody, 'name' | 'sha256'>, expected: string | undefined): void {
+  if (expected === undefined || expected === sha256) return;
+  throw new ShoalError('invalid', `'${name}' has SHA-256 ${sha256}, not ${expected}`, {
+    hint: 'it changed on its way, or the digest is of something else: send it again',
+  });
 }
 
 type Wanted = Pick<PublishBody, 'name' | 'tags' | 'visibility' | 'readers' | 'replicas'>;

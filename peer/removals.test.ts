@@ -5,8 +5,10 @@ function setUp() {
   const clock = { now: 1_000 };
   const removals = new Removals({
     store: {
-      remove: async (id) => {
+      remove: async (id, options) => {
+        if (options?.unless?.() === true) return false;
         removed.push(id);
+        return true;
       },
     },
     now: () => clock.now,

@@ -5,7 +5,11 @@ const REMEMBER_MS = 60_000;
 
 /**
  * Removes files of which the index says that no record is left. It may have said so just before the same content was
- * published again: such a file is kept, and the index repeats what it said if it still holds.
+ * published again: such a file is kept, and the index repeats what it said if it still holds. The store does one thing at a
+ * time with a file, so a put and a removal of the same content come in one of two orders:
+ *
+ *   the put keeps the file and protects it; the removal has its turn, sees that, and leaves it
+ *   the removal has its turn and takes the file away; the put has its turn and stores the bytes at hand as a new one
  */
 export class Removals {
   readonly #store: Pick<ChunkStore, 'remove'>;
@@ -18,7 +22,7 @@ export class Removals {
     this.#now = deps.now;
   }
 
-  /** Keeps a file while it is being published. Returns what ends that. */
+  /** Keeps a file while it is being published; from within its turn in the store. Returns what ends that. */
   protect(id: string): () => void {
     this.#protected.set(id, (this.#protected.get(id) ?? 0) + 1);
     let isReleased = false;
@@ -35,9 +39,11 @@ export class Removals {
 
   /** Removes a file because of an answer that was asked for at `askedAtMs`; false when it is kept. */
   async remove(id: string, askedAtMs: number): Promise<boolean> {
-    if (this.#protected.has(id) || (this.#releasedAtMs.get(id) ?? Number.NEGATIVE_INFINITY) >= askedAtMs) return false;
-    await this.#store.remove(id);
-    return true;
+    return await this.#store.remove(id, { unless: () => this.#isKept(id, askedAtMs) });
+  }
+
+  #isKept(id: string, askedAtMs: number): boolean {
+    return this.#protected.has(id) || (this.#releasedAtMs.get(id) ?? Number.NEGATIVE_INFINITY) >= askedAtMs;
   }
 
   #forgetOld(): void {

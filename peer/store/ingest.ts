@@ -22,6 +22,11 @@ export type IngestSource =
 export interface IngestOptions {
   readonly signal: AbortSignal;
   onProgress(doneBytes: number, totalBytes: number): void;
+  /**
+   * Told when the file is in the store, before its removal can begin: who keeps it from being removed from here on is never
+   * too late.
+   */
+  onKept?(id: string): void;
 }
 
 /** What ingests share. */
