@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { IndexClient } from '../index-server/client.js';
 import { isLive, startPeer, startSwarm, type TestPeer } from './testing/harness.js';
 import { PeerUser } from './testing/peer-user.js';
 import { waitFor } from './testing/wait-for.js';
+import { createRemotePeers } from './transfers.js';
 
 /* Who may do what: accounts, sessions, private files. */
 
@@ -116,6 +118,25 @@ describe('a private file', () => {
     await waitFor('peer-2 keeps its record', async () => {
       const { holders } = await ann.client.call('Stat', { ref: file?.id ?? '' });
       return holders.filter(({ complete }) => complete).length === 2;
+    });
+  });
+
+  test('has its record at a copy when that is made, without an order of the index', async () => {
+    const { file } = await ann.put(randomBytes(300_000), { name: 'kept', visibility: 'private', replicas: 1 });
+    const id = file?.id ?? '';
+    const { session } = await a.user.client.call('Login', { username: 'ann', password: 'ann-password' });
+    const index = new IndexClient({}, { baseUrl: swarm.index.url, timeoutMs: 10_000 });
+    const { ticket } = await index.locate({ bearer: session }, { ref: id });
+    const { peers } = createRemotePeers();
+    try {
+      await peers.replicate(b.daemon.address, { id, ticket }, new AbortController().signal);
+    } finally {
+      peers.close();
+    }
+    // One copy was wanted and is there, so no order comes; and a file without a record is not announced.
+    await waitFor('peer-2 is a holder', async () => {
+      const { holders } = await ann.client.call('Stat', { ref: id });
+      return holders.some(({ peer, complete }) => peer === 'peer-2' && complete);
     });
   });
 

@@ -1,6 +1,6 @@
 import { ShoalError } from '../common/errors.js';
 import { createLogger } from '../common/log.js';
-import type { Order } from '../index-server/api.js';
+import type { Located, Order } from '../index-server/api.js';
 import type { Signer } from '../index-server/signer.js';
 import type { StoredFile } from './chunk-store.js';
 import { OrderRunner } from './orders.js';
@@ -42,6 +42,8 @@ function setUp(concurrency = 2) {
   const changed: string[] = [];
   const clock = { now: 1_000 };
   const lines: string[] = [];
+  const asked: unknown[] = [];
+  const script: { locate?: ShoalError } = {};
   let beats = 0;
   const verifier = new TicketVerifier({ clockToleranceSeconds: 0 });
   verifier.setKeys([signer.publicJwk]);
@@ -82,7 +84,23 @@ function setUp(concurrency = 2) {
       store: { get: (fileId) => files.get(fileId) },
       fetcher: { start },
       verifier,
-      membership: { livePeers: [{ name: 'peer-2', address: 'a:1' }], beatNow: () => beats++ },
+      index: {
+        locate: async ({ onBehalf }, { ref }) => {
+          if (script.locate !== undefined) throw script.locate;
+          asked.push([ref, onBehalf]);
+          const holders = [
+            { peer: 'peer-3', address: 'c:1', complete: true },
+            { peer: 'me', address: 'me:1', complete: true },
+          ];
+          return { record: 'the record', file: { sha256: 's', holders } } as unknown as Located;
+        },
+      },
+      membership: {
+        auth: (onBehalf) => ({ bearer: 'token', onBehalf }),
+        livePeers: [{ name: 'peer-2', address: 'a:1' }],
+        peerName: 'me',
+        beatNow: () => beats++,
+      },
       removals: {
         remove: async (fileId) => {
           removed.push(fileId);
@@ -95,7 +113,7 @@ function setUp(concurrency = 2) {
     },
     { concurrency },
   );
-  return { runner, files, started, removed, changed, clock, lines, beats: () => beats };
+  return { runner, files, started, removed, changed, clock, lines, asked, script, beats: () => beats };
 }
 
 async function replicate(n: number, ticket = 'ticket'): Promise<Order> {
@@ -167,15 +185,36 @@ describe('replicate', () => {
 });
 
 describe('a copy that a peer asks for', () => {
-  test('is fetched from the peers that are known, while the index is asked for its order', async () => {
-    const { runner, started, beats } = setUp();
+  test('is fetched with the record and the holders that its ticket gives a right to', async () => {
+    const { runner, started, beats, asked } = setUp();
     const copying = runner.replicate(id(1), 'ticket', new AbortController().signal);
     expect(runner.isReplicating(id(1))).toBe(true);
     expect(beats()).toBe(1);
-    expect(started[0]?.request.holders).toEqual([{ peer: 'peer-2', address: 'a:1', complete: false }]);
+    await waitFor('the fetch', () => started.length === 1);
+    expect(asked).toEqual([[id(1), 'ticket']]);
+    expect(started[0]?.request).toEqual({
+      ...{ id: id(1), ticket: 'ticket', record: 'the record', sha256: 's' },
+      holders: [
+        { peer: 'peer-2', address: 'a:1', complete: false },
+        { peer: 'peer-3', address: 'c:1', complete: true },
+      ],
+    });
     started[0]?.finish();
     expect(await copying).toEqual({ receivedBytes: 7 });
     expect(runner.isReplicating(id(1))).toBe(false);
+  });
+
+  test('is fetched from the live peers while the index is away', async () => {
+    const { runner, started, script } = setUp();
+    script.locate = new ShoalError('unavailable', 'away');
+    const copying = runner.replicate(id(1), 'ticket', new AbortController().signal);
+    await waitFor('the fetch', () => started.length === 1);
+    expect(started[0]?.request).toEqual({
+      ...{ id: id(1), ticket: 'ticket' },
+      holders: [{ peer: 'peer-2', address: 'a:1', complete: false }],
+    });
+    started[0]?.finish();
+    expect(await copying).toEqual({ receivedBytes: 7 });
   });
 
   test('that is here already costs nothing', async () => {

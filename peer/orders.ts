@@ -1,6 +1,7 @@
 import { ShoalError, toShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
-import type { Order } from '../index-server/api.js';
+import type { Holder, Order } from '../index-server/api.js';
+import type { IndexClient } from '../index-server/client.js';
 import type { ChunkStore, StoredFile } from './chunk-store.js';
 import type { Membership } from './membership.js';
 import type { Removals } from './removals.js';
@@ -23,7 +24,8 @@ export interface OrderRunnerDeps {
   readonly store: Pick<ChunkStore, 'get'>;
   readonly fetcher: Pick<Fetcher, 'start'>;
   readonly verifier: Pick<TicketVerifier, 'verifyRecord'>;
-  readonly membership: Pick<Membership, 'livePeers'> & { beatNow(): void };
+  readonly index: Pick<IndexClient, 'locate'>;
+  readonly membership: Pick<Membership, 'auth' | 'livePeers' | 'peerName'> & { beatNow(): void };
   readonly removals: Pick<Removals, 'remove'>;
   /** Told when the records beside a file are not what they were. */
   readonly announcer: { changed(id: string): void };
@@ -77,22 +79,44 @@ export class OrderRunner {
   }
 
   /**
-   * Makes a copy because a peer asked for it with `ticket`; returns the bytes that it took. Errors as those of a fetch.
+   * Makes a copy because a peer asked for it with `ticket`; returns the bytes that it took. The copy has its record when it
+   * is complete, so that it can be announced, unless the index is away. Errors as those of a fetch.
    */
   async replicate(id: string, ticket: string, signal: AbortSignal): Promise<{ readonly receivedBytes: number }> {
     const { store, fetcher, membership } = this.#deps;
     if (store.get(id)?.isComplete) return { receivedBytes: 0 };
     this.#asked.set(id, (this.#asked.get(id) ?? 0) + 1);
     try {
-      // The index is likely to have an order for it, with the records and the holders of now.
+      // The index is likely to have an order for it, with all its records and fresh tickets.
       membership.beatNow();
-      const holders = membership.livePeers.map(({ name: peer, address }) => ({ peer, address, complete: false }));
-      const { receivedBytes } = await fetcher.start({ id, ticket, holders }).finished(signal);
+      const known = await this.#lookUp(id, ticket, signal);
+      const { receivedBytes } = await fetcher.start({ id, ticket, ...known }).finished(signal);
       return { receivedBytes };
     } finally {
       const users = (this.#asked.get(id) ?? 1) - 1;
       if (users > 0) this.#asked.set(id, users);
       else this.#asked.delete(id);
+    }
+  }
+
+  /** What the index tells to who shows this ticket; the live peers, who may hold it, where it cannot be asked. */
+  async #lookUp(
+    id: string,
+    ticket: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly holders: readonly Holder[]; readonly record?: string; readonly sha256?: string }> {
+    const { index, membership, log } = this.#deps;
+    const holders = new Map<string, Holder>(
+      membership.livePeers.map(({ name: peer, address }) => [peer, { peer, address, complete: false }]),
+    );
+    try {
+      const { record, file } = await index.locate(membership.auth(ticket), { ref: id }, signal);
+      for (const holder of file.holders) if (holder.peer !== membership.peerName) holders.set(holder.peer, holder);
+      return { holders: [...holders.values()], record, sha256: file.sha256 };
+    } catch (thrown) {
+      signal.throwIfAborted();
+      log.debug({ id, error: toShoalError(thrown) }, 'the record of a copy could not be asked for; an order brings it');
+      return { holders: [...holders.values()] };
     }
   }
 
