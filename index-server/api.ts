@@ -526,6 +526,8 @@ export const recordClaimsSchema = z.object({
   readers: z.array(z.string()),
   replicas: z.number().int(),
   publishedAt: timeSchema,
+  /** Of two records of one version, the one with the higher is the newer; 0 where it is left out. */
+  revision: z.number().int().optional(),
 });
 /** What a signed record says. */
 export type RecordClaims = z.infer<typeof recordClaimsSchema>;

@@ -273,8 +273,9 @@ export interface Catalog {
   /** All versions with this id in any order, whoever may read them: for replication and restoring, never for answers to users. */
   allVersionsWithId(id: string): Promise<readonly FileRow[]>;
   /**
-   * Takes back versions that an earlier life of this catalog signed. Skips those that are there, that a tombstone is
-   * proof against, or that newer versions displaced. The highest version of a name becomes current. Returns how many were taken.
+   * Takes back versions that an earlier life of this catalog signed, and newer records of versions that are there (see
+   * record-revision.ts). Skips those that are there as they are or newer, that a tombstone is proof against, or that newer
+   * versions displaced. The highest version of a name becomes current. Returns how many were taken.
    */
   restore(rows: readonly FileRow[]): Promise<number>;
   /** Takes back tombstones; what they prove to be gone goes, if it is there. Returns how many said something new. */

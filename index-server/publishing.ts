@@ -5,6 +5,7 @@ import type { Caller } from './auth.js';
 import type { Catalog, FilePatch, FileRow, TombstoneRow, UserRow } from './catalog.js';
 import type { Finding } from './finding.js';
 import type { IndexMetrics } from './metrics.js';
+import { nextRevision } from './record-revision.js';
 import type { Replicator } from './replicator.js';
 import { type OwnTarget, resolveOwn } from './resolve.js';
 import type { Signer } from './signer.js';
@@ -56,7 +57,8 @@ export class Publishing {
       const isSame = previous?.id === body.id;
       result = isSame ? 'same_content' : previous === undefined ? 'new_name' : 'new_version';
       const publishedAt = isSame ? previous.publishedAt : this.#deps.now();
-      return this.#sign({ ...body, ownerId: caller.user.id, owner: caller.user.name, version, readers, publishedAt });
+      const row = { ...body, ownerId: caller.user.id, owner: caller.user.name, version, readers, publishedAt };
+      return this.#sign(row, isSame ? previous.record : undefined);
     });
     metrics.publishes.inc({ result });
     await this.#afterPublish(row, released, peer);
@@ -76,7 +78,7 @@ export class Publishing {
     const removed = new Set(await this.#userIds(body.removeReaders ?? []));
     const row = await catalog.patch(target, async (current) => {
       const changed = applyPatch(current, { body, added, removed });
-      const { record } = await this.#sign({ ...current, ...changed });
+      const { record } = await this.#sign({ ...current, ...changed }, current.record);
       return { ...changed, record };
     });
     await replicator.recordsChanged(row.id);
@@ -131,14 +133,16 @@ export class Publishing {
     return [...new Set(users.flatMap((user) => (user === undefined ? [] : [user.id])))];
   }
 
-  async #sign(row: Omit<FileRow, 'record'>): Promise<FileRow> {
+  /** `previous` is the record that this one replaces. */
+  async #sign(row: Omit<FileRow, 'record'>, previous: string | undefined): Promise<FileRow> {
     const { id, ownerId, owner, name, version, size, sha256, chunkSize, chunks } = row;
     const { tags, visibility, readers, replicas, publishedAt } = row;
     const signed = {
       ...{ id, ownerId, owner, name, version, size, sha256, chunkSize, chunks },
       ...{ tags, visibility, readers, replicas, publishedAt },
     };
-    return { ...signed, record: await this.#deps.signer.record(claimsOf(signed, 'record')) };
+    const claims = { ...claimsOf(signed, 'record'), revision: nextRevision(this.#deps.now(), previous) };
+    return { ...signed, record: await this.#deps.signer.record(claims) };
   }
 
   async #tombstone(row: FileRow, only: boolean): Promise<TombstoneRow> {

@@ -95,4 +95,44 @@ describe('an index whose store was lost', () => {
     expect(await index.client.restore(peer.auth, 'p1', both)).toEqual({ restored: 1, refused: 1 });
     await expect(index.client.stat(peer.auth, 'public')).rejects.toMatchObject({ code: 'not_found' });
   });
+
+  describe('and records of one version that differ', () => {
+    let older: string;
+    let newer: string;
+    beforeEach(async () => {
+      older = records[0] as string;
+      await index.client.patch(peer.auth, 'public', { visibility: 'private' });
+      newer = (await index.client.locate(peer.auth, { ref: 'public' })).record;
+      await loseStore();
+    });
+    const current = async () => (await index.catalog.allVersionsWithId(idOf('public'))).map(({ record }) => record);
+
+    test('ends with the newer, whichever comes first', async () => {
+      expect(await index.client.restore(peer.auth, 'p1', [older])).toEqual({ restored: 1, refused: 0 });
+      expect(await index.client.restore(peer.auth, 'p1', [newer])).toEqual({ restored: 1, refused: 0 });
+      expect(await current()).toEqual([newer]);
+      expect(await index.client.restore(peer.auth, 'p1', [older])).toEqual({ restored: 0, refused: 1 });
+      expect(await current()).toEqual([newer]);
+      const { token } = await index.client.register(undefined, { username: 'eve', password });
+      await expect(index.client.stat({ bearer: token }, idOf('public'))).rejects.toMatchObject({ code: 'not_found' });
+    });
+
+    test('tells those who hold the older', async () => {
+      const other = await index.peer('p2');
+      await other.announce({ held: [{ id: idOf('public'), complete: true }] });
+      await index.client.restore(peer.auth, 'p1', [older]);
+      expect((await other.beat()).orders).toEqual([]);
+      await index.client.restore(peer.auth, 'p1', [newer]);
+      expect((await other.beat()).orders).toEqual([{ do: 'update', id: idOf('public'), records: [newer] }]);
+    });
+
+    test('keeps what its owner changed since', async () => {
+      await index.client.restore(peer.auth, 'p1', [older]);
+      index.advance(60_000);
+      await index.client.patch(peer.auth, 'public', { tags: { since: 'then' } });
+      const since = await current();
+      expect(await index.client.restore(peer.auth, 'p1', [newer])).toEqual({ restored: 0, refused: 1 });
+      expect(await current()).toEqual(since);
+    });
+  });
 });

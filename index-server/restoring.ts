@@ -3,6 +3,7 @@ import type { RecordClaims, Restored } from './api.js';
 import { PEER_ACCOUNT_ROW } from './auth.js';
 import type { Catalog, FileRow, TombstoneRow } from './catalog.js';
 import type { IndexMetrics } from './metrics.js';
+import type { Replicator } from './replicator.js';
 import type { Signer } from './signer.js';
 import { rowOf } from './views.js';
 
@@ -15,6 +16,7 @@ import { rowOf } from './views.js';
 /** What {@link Restoring} needs. */
 export interface RestoringDeps {
   readonly catalog: Catalog;
+  readonly replicator: Replicator;
   readonly signer: Signer;
   readonly metrics: IndexMetrics;
   now(): number;
@@ -40,11 +42,24 @@ export class Restoring {
     }
     // Tombstones first: they decide which records are still wanted.
     let restored = tombstones.length === 0 ? 0 : await catalog.restoreTombstones(tombstones);
-    if (rows.length > 0) restored += await catalog.restore(await this.#withOwners(rows));
+    if (rows.length > 0) restored += await this.#takeBack(await this.#withOwners(rows));
     const refused = records.length - restored;
     metrics.restores.inc({ result: 'restored' }, restored);
     metrics.restores.inc({ result: 'refused' }, refused);
     return { restored, refused };
+  }
+
+  /** The newest record of a version counts, whichever came first; who holds an older one is told. */
+  async #takeBack(rows: readonly FileRow[]): Promise<number> {
+    const { catalog, replicator } = this.#deps;
+    const known = await catalog.knownIds([...new Set(rows.map(({ id }) => id))]);
+    let taken = await catalog.restore(rows.filter(({ id }) => !known.has(id)));
+    for (const id of known) {
+      const changed = await catalog.restore(rows.filter((row) => row.id === id));
+      if (changed > 0) await replicator.recordsChanged(id);
+      taken += changed;
+    }
+    return taken;
   }
 
   async #verified(record: string): Promise<RecordClaims | undefined> {

@@ -128,7 +128,7 @@ function createParts(config: IndexConfig, { catalog: plain, signer, log, now, ra
     authenticator: new Authenticator(base, { joinSecret: config.joinSecret, cachedTokens: CACHED_TOKENS }),
     publishing: new Publishing({ ...base, finding, replicator }, config),
     membership: new Membership({ ...base, directory, orders, replicator }, config),
-    restoring: new Restoring(base),
+    restoring: new Restoring({ ...base, replicator }),
     repair: new Repair({ ...base, directory, replicator }, { afterMs: config.repairAfterMs, batch: REPAIR_BATCH }),
     seed: new SeedFlows({ ...base, accounts, directory, holders }),
   };

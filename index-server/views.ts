@@ -54,6 +54,6 @@ export function claimsOf(row: Omit<FileRow, 'record'>, kind: RecordClaims['kind'
 
 /** A stored file from what was signed of it. */
 export function rowOf(claims: RecordClaims, record: string): FileRow {
-  const { kind: _kind, only: _only, publishedAt, ...rest } = claims;
+  const { kind: _kind, only: _only, revision: _revision, publishedAt, ...rest } = claims;
   return { ...rest, publishedAt: Date.parse(publishedAt), record };
 }

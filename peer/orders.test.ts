@@ -43,7 +43,8 @@ function setUp(concurrency = 2) {
   const clock = { now: 1_000 };
   const lines: string[] = [];
   const asked: unknown[] = [];
-  const script: { locate?: ShoalError } = {};
+  const givenBack: string[] = [];
+  const script: { locate?: ShoalError; takesBack?: boolean } = {};
   let beats = 0;
   const verifier = new TicketVerifier({ clockToleranceSeconds: 0 });
   verifier.setKeys([signer.publicJwk]);
@@ -94,6 +95,11 @@ function setUp(concurrency = 2) {
           ];
           return { record: 'the record', file: { sha256: 's', holders } } as unknown as Located;
         },
+        restore: async (_auth, _name, records) => {
+          givenBack.push(...records);
+          const restored = script.takesBack === true ? records.length : 0;
+          return { restored, refused: records.length - restored };
+        },
       },
       membership: {
         auth: (onBehalf) => ({ bearer: 'token', onBehalf }),
@@ -113,7 +119,7 @@ function setUp(concurrency = 2) {
     },
     { concurrency },
   );
-  return { runner, files, started, removed, changed, clock, lines, asked, script, beats: () => beats };
+  return { runner, files, started, removed, changed, clock, lines, asked, givenBack, script, beats: () => beats };
 }
 
 async function replicate(n: number, ticket = 'ticket'): Promise<Order> {
@@ -227,15 +233,45 @@ describe('a copy that a peer asks for', () => {
 
 describe('update', () => {
   test('puts the records in place of the old ones', async () => {
-    const { runner, files, changed } = setUp();
+    const { runner, files, changed, givenBack } = setUp();
     const file = heldFile(id(1));
-    file.records = ['old'];
+    const old = await signer.record(claimsFor(id(1), { revision: 1 }));
+    file.records = [old];
     files.set(id(1), file);
-    const records = [await signer.record(claimsFor(id(1), { tags: { a: 'b' } }))];
+    const records = [await signer.record(claimsFor(id(1), { tags: { a: 'b' }, revision: 2 }))];
     runner.take([{ do: 'update', id: id(1), records }], 0);
-    await waitFor('the records', () => file.records[0] !== 'old');
+    await waitFor('the records', () => file.records[0] !== old);
     expect(file.records).toEqual(records);
     expect(changed).toEqual([id(1)]);
+    expect(givenBack).toEqual([]);
+  });
+
+  test('gives back first what is newer here, or not known there, and keeps it if it is taken', async () => {
+    const { runner, files, changed, givenBack, script } = setUp();
+    script.takesBack = true;
+    const file = heldFile(id(1));
+    const newer = await signer.record(claimsFor(id(1), { visibility: 'private', revision: 2 }));
+    const other = await signer.record(claimsFor(id(1), { name: 'another' }));
+    file.records = [newer, other];
+    files.set(id(1), file);
+    const records = [await signer.record(claimsFor(id(1), { revision: 1 }))];
+    runner.take([{ do: 'update', id: id(1), records }], 0);
+    await waitFor('the announcement', () => changed.length === 1);
+    expect(givenBack).toEqual([newer, other]);
+    expect(file.records).toEqual([newer, other]);
+  });
+
+  test('is obeyed when the index takes nothing back: those names were removed', async () => {
+    const { runner, files, givenBack } = setUp();
+    const file = heldFile(id(1));
+    const kept = await signer.record(claimsFor(id(1)));
+    const removed = await signer.record(claimsFor(id(1), { name: 'removed' }));
+    file.records = [kept, removed];
+    files.set(id(1), file);
+    runner.take([{ do: 'update', id: id(1), records: [kept] }], 0);
+    await waitFor('the records', () => file.records.length === 1);
+    expect(file.records).toEqual([kept]);
+    expect(givenBack).toEqual([removed]);
   });
 
   test.each([
@@ -244,11 +280,12 @@ describe('update', () => {
   ])('a record %s is not kept', async (_what, make) => {
     const { runner, files, changed } = setUp();
     const file = heldFile(id(1));
-    file.records = ['old'];
+    const old = await signer.record(claimsFor(id(1)));
+    file.records = [old];
     files.set(id(1), file);
     runner.take([{ do: 'update', id: id(1), records: [await make()] }], 0);
     await runner.stop();
-    expect(file.records).toEqual(['old']);
+    expect(file.records).toEqual([old]);
     expect(changed).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ import type { Holder, Order } from '../index-server/api.js';
 import type { IndexClient } from '../index-server/client.js';
 import type { ChunkStore, StoredFile } from './chunk-store.js';
 import type { Membership } from './membership.js';
+import { recordsBeyond } from './records.js';
 import type { Removals } from './removals.js';
 import type { Fetcher } from './swarm/fetch.js';
 import type { TicketVerifier } from './tickets.js';
@@ -24,7 +25,7 @@ export interface OrderRunnerDeps {
   readonly store: Pick<ChunkStore, 'get'>;
   readonly fetcher: Pick<Fetcher, 'start'>;
   readonly verifier: Pick<TicketVerifier, 'verifyRecord'>;
-  readonly index: Pick<IndexClient, 'locate'>;
+  readonly index: Pick<IndexClient, 'locate' | 'restore'>;
   readonly membership: Pick<Membership, 'auth' | 'livePeers' | 'peerName'> & { beatNow(): void };
   readonly removals: Pick<Removals, 'remove'>;
   /** Told when the records beside a file are not what they were. */
@@ -148,7 +149,21 @@ export class OrderRunner {
 
   async #update({ id, records }: UpdateOrder): Promise<void> {
     const file = this.#deps.store.get(id);
-    if (file !== undefined) await this.#keep(file, records);
+    if (file === undefined) return;
+    // An index that lost its store knows only what it was given back so far: what is newer here, or not known there, it
+    // gets before it is overwritten. What it takes, it orders again; what it refuses is over.
+    const beyond = recordsBeyond(file.records, records);
+    if (beyond.length > 0 && (await this.#giveBack(beyond)) > 0) {
+      this.#deps.announcer.changed(id);
+      return;
+    }
+    await this.#keep(file, records);
+  }
+
+  async #giveBack(records: readonly string[]): Promise<number> {
+    const { index, membership } = this.#deps;
+    const { restored } = await index.restore(membership.auth(), membership.peerName, records, this.#stopped.signal);
+    return restored;
   }
 
   /** Keeps records that came with an order, once they are known to be the index's and of this file. */

@@ -1,6 +1,6 @@
 import type { RecordClaims } from '../index-server/api.js';
 import type { Signer } from '../index-server/signer.js';
-import { claimsOf, isPublic, mergeRecord } from './records.js';
+import { claimsOf, isPublic, mergeRecord, recordsBeyond } from './records.js';
 import { claimsFor, newSigner } from './testing/signatures.js';
 
 const ID = 'cd'.repeat(32);
@@ -27,6 +27,21 @@ test('a newer record takes the place of the older of the same name, and of no ot
 test('an older record changes nothing', async () => {
   const kept = [await record({ version: 2 })];
   expect(mergeRecord(kept, await record({ version: 1 }))).toBe(kept);
+});
+
+test('of two records of one version the newer stays, whichever comes last', async () => {
+  const [old, newer] = [await record({ revision: 1 }), await record({ revision: 2, visibility: 'private' })];
+  expect(mergeRecord([old], newer)).toEqual([newer]);
+  expect(mergeRecord([newer], old)).toEqual([newer]);
+  expect(mergeRecord([await record({})], old)).toEqual([old]);
+});
+
+test('what others do not know is newer, or of another name', async () => {
+  const [old, newer] = [await record({ revision: 1 }), await record({ revision: 2 })];
+  const other = await record({ name: 'other' });
+  expect(recordsBeyond([newer, other], [old])).toEqual([newer, other]);
+  expect(recordsBeyond([old, other], [newer, other])).toEqual([]);
+  expect(recordsBeyond([await record({ version: 1, revision: 9 })], [await record({ version: 2 })])).toEqual([]);
 });
 
 test('a file is public when one of its records says so', async () => {

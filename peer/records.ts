@@ -11,15 +11,31 @@ export function claimsOf(record: string): RecordClaims {
 }
 
 /**
- * The records with `record` added: it takes the place of those of the same owner and name unless one of them is of a
- * higher version, so that a file has one record for each name that it goes by.
+ * The records with `record` added: it takes the place of those of the same owner and name unless one of them is newer, so
+ * that a file has one record for each name that it goes by.
  */
 export function mergeRecord(records: readonly string[], record: string): readonly string[] {
   const added = claimsOf(record);
-  const isSameName = (claims: RecordClaims) => claims.ownerId === added.ownerId && claims.name === added.name;
-  const rivals = records.map(claimsOf).filter(isSameName);
-  if (rivals.some((claims) => claims.version > added.version)) return records;
-  return [...records.filter((kept) => !isSameName(claimsOf(kept))), record];
+  const rivals = records.map(claimsOf).filter((claims) => isSameName(claims, added));
+  if (rivals.some((claims) => isNewer(claims, added))) return records;
+  return [...records.filter((kept) => !isSameName(claimsOf(kept), added)), record];
+}
+
+/** Those of `records` that say what `others` do not: of a name that is not among them, or newer than what is. */
+export function recordsBeyond(records: readonly string[], others: readonly string[]): readonly string[] {
+  const known = others.map(claimsOf);
+  return records.filter((record) => {
+    const claims = claimsOf(record);
+    return known.filter((other) => isSameName(other, claims)).every((other) => isNewer(claims, other));
+  });
+}
+
+function isSameName(a: RecordClaims, b: RecordClaims): boolean {
+  return a.ownerId === b.ownerId && a.name === b.name;
+}
+
+function isNewer(a: RecordClaims, b: RecordClaims): boolean {
+  return a.version === b.version ? (a.revision ?? 0) > (b.revision ?? 0) : a.version > b.version;
 }
 
 /** Whether one of the records lets every account read the file. */

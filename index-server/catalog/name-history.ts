@@ -1,5 +1,6 @@
 import { ShoalError } from '../../common/errors.js';
 import type { FilePatch, FileRow, TombstoneRow } from '../catalog.js';
+import { revisionOf } from '../record-revision.js';
 
 /*
  * What happens to one name of one owner: pure, the same for every store. A store reads the history, lets one of these
@@ -102,9 +103,13 @@ export function removeOne(history: NameHistory, tombstone: TombstoneRow): Histor
   return { history: { versions, gone: addMark(history.gone, { ...markOf(tombstone), only }, removed) }, removed };
 }
 
-/** Takes a version back; undefined when it is there or gone. */
+/** Takes a version back, or a newer record of one that is there; undefined when that is known, or gone. */
 export function restore(history: NameHistory, row: FileRow): NameHistory | undefined {
-  if (history.versions.some(({ version }) => version === row.version)) return undefined;
+  const known = history.versions.find(({ version }) => version === row.version);
+  if (known !== undefined) {
+    const isNewer = known.id === row.id && revisionOf(row.record) > revisionOf(known.record);
+    return isNewer ? replaceVersion(history, row) : undefined;
+  }
   if (history.gone.some((mark) => covers(mark, row))) return undefined;
   return { ...history, versions: [...history.versions, row].sort((a, b) => a.version - b.version) };
 }
