@@ -41,6 +41,8 @@ const WIRE_OPTIONS: Http2Options = {
 const HELLO_MS = 20_000;
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 const POOL_BYTES = 32 * 1024 * 1024;
+/** Chunks that wait for the disk. */
+const MAX_HELD_BYTES = 48 * 1024 * 1024;
 const FETCHER_OPTIONS = {
   maxNeighbours: 32,
   maxWindowBytes: 8 * 1024 * 1024,
@@ -73,7 +75,7 @@ export function createRemotePeers(): {
   const buffers = new BufferPool({ keepBytes: POOL_BYTES });
   const dialer = new CallDialer(
     { buffers },
-    { ...WIRE_OPTIONS, maxIdle: IDLE_CHANNELS, maxMessageBytes: MAX_MESSAGE_BYTES },
+    { ...WIRE_OPTIONS, maxIdle: IDLE_CHANNELS, maxMessageBytes: MAX_MESSAGE_BYTES, maxHeldBytes: MAX_HELD_BYTES },
   );
   return { peerService, buffers, peers: new RemotePeers({ pool, dialer, buffers, service: peerService.service }) };
 }

@@ -78,8 +78,14 @@ export class RemotePeers {
     return { send: (request) => call.send(method.requestSerialize(request)), close: (why) => call.close(why) };
   }
 
-  /** To be called when the bytes of a chunk that an Exchange brought are done with: their memory is used again. */
+  /** To be called when a whole chunk has come that has to wait for the disk: peers send no more than can be kept. */
+  keep(parts: readonly Buffer[]): void {
+    this.#dialer.hold(bytesOf(parts));
+  }
+
+  /** To be called when the bytes of a chunk that was kept are done with: their memory is used again. */
   giveBack(parts: readonly Buffer[]): void {
+    this.#dialer.hold(-bytesOf(parts));
     for (const part of parts) this.#buffers.give(part);
   }
 
@@ -246,6 +252,10 @@ export class RemotePeers {
       signal.addEventListener('abort', onAbort, { once: true });
     });
   }
+}
+
+function bytesOf(parts: readonly Buffer[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
 }
 
 function bearer(ticket: string): Metadata {

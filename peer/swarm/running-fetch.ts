@@ -360,6 +360,7 @@ export class RunningFetch implements Fetch {
   }
 
   #gotChunk(name: string, chunk: number, parts: readonly Buffer[]): void {
+    this.#deps.peers.keep(parts);
     const write = this.#keep(name, chunk, parts).finally(() => {
       this.#writes.delete(write);
       this.#deps.peers.giveBack(parts);

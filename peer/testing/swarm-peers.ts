@@ -85,7 +85,7 @@ export async function startSwarmPeer(
   const pool = new ChannelPool({ credentials: credentials.createInsecure(), windowBytes: 1 << 24, maxIdle: 64 });
   // In every test: memory that is used after it was given back spoils a chunk.
   const buffers = new SpoilingPool({ keepBytes: 1 << 24 });
-  const dialer = new CallDialer({ buffers }, { ...WIRE, maxIdle: 64, maxMessageBytes: 1 << 24 });
+  const dialer = new CallDialer({ buffers }, { ...WIRE, maxIdle: 64, maxMessageBytes: 1 << 24, maxHeldBytes: 1 << 26 });
   const remote = new RemotePeers({ pool, dialer, buffers, service: peerService.service });
   const sent = { bytes: 0 };
   const reports: string[] = [];

@@ -24,7 +24,10 @@ const WIRE: CallServerOptions = {
 /** A dialer with buffers of its own. */
 export function newDialer(options: Partial<CallDialerOptions> = {}): CallDialer {
   const buffers = new BufferPool({ keepBytes: 1 << 24 });
-  return new CallDialer({ buffers }, { ...WIRE, maxIdle: 8, maxMessageBytes: 8 << 20, ...options });
+  return new CallDialer(
+    { buffers },
+    { ...WIRE, maxIdle: 8, maxMessageBytes: 8 << 20, maxHeldBytes: 1 << 26, ...options },
+  );
 }
 
 /** A server on a free port that leaves all calls to `onCall`, and has nothing for strangers unless `otherwise` is given. */

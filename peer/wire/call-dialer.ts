@@ -10,7 +10,7 @@ import { type CallListener, OutgoingCall } from './outgoing-call.js';
  */
 
 const CONNECT_MS = 10_000;
-/** One buffer a connection takes what each read brings; its contents are handed on before the next. */
+/** One buffer takes what each read of any connection brings; its contents are handed on before the next. */
 const READ_BYTES = 512 * 1024;
 
 /** Settings of a dialer. */
@@ -19,6 +19,8 @@ export interface CallDialerOptions extends Http2Options {
   readonly maxIdle: number;
   /** Largest message that is taken, in bytes. */
   readonly maxMessageBytes: number;
+  /** When more than this is {@link CallDialer.hold held}, nothing more is read from any connection. */
+  readonly maxHeldBytes: number;
 }
 
 interface Link {
@@ -34,6 +36,9 @@ export class CallDialer {
   readonly #options: CallDialerOptions;
   readonly #links = new Map<string, Link>();
   readonly #leaving = new Set<Http2Connection>();
+  readonly #sockets = new Set<Socket>();
+  readonly #read = Buffer.allocUnsafeSlow(READ_BYTES);
+  #heldBytes = 0;
   #uses = 0;
 
   constructor(deps: { readonly buffers: BufferPool }, options: CallDialerOptions) {
@@ -64,11 +69,25 @@ export class CallDialer {
     );
   }
 
+  /**
+   * To be told of received bytes that are waiting for something slower than the network, and, as a negative number, when
+   * they are done with. Too many make all servers wait.
+   */
+  hold(bytes: number): void {
+    const wasFull = this.#isFull;
+    this.#heldBytes += bytes;
+    if (wasFull && !this.#isFull) for (const socket of this.#sockets) socket.resume();
+  }
+
   /** Ends all calls, with `unavailable`. */
   close(): void {
     const connections = [...[...this.#links.values()].map((link) => link.connection), ...this.#leaving];
     this.#links.clear();
     for (const connection of connections) connection.destroy(new Error('this peer is closing'));
+  }
+
+  get #isFull(): boolean {
+    return this.#heldBytes > this.#options.maxHeldBytes;
   }
 
   #linkTo(address: string): Link {
@@ -80,17 +99,17 @@ export class CallDialer {
   }
 
   #connect(address: string): Link {
-    const read = Buffer.allocUnsafeSlow(READ_BYTES);
     let link: Link | undefined;
     const socket = dial(address, {
-      buffer: read,
+      buffer: this.#read,
       callback: (bytes) => {
         if (link === undefined) return true;
         link.receivedBytes += bytes;
-        link.connection.receive(read.subarray(0, bytes));
-        return true;
+        link.connection.receive(this.#read.subarray(0, bytes));
+        return !this.#isFull;
       },
     });
+    this.#sockets.add(socket);
     const timer = setTimeout(() => {
       connection.destroy(new Error(`no connection within ${CONNECT_MS / 1000} s`));
     }, CONNECT_MS);
@@ -101,6 +120,7 @@ export class CallDialer {
         listener: {
           onClose: () => {
             clearTimeout(timer);
+            this.#sockets.delete(socket);
             this.#leaving.delete(connection);
             if (this.#links.get(address) === link) this.#links.delete(address);
           },
