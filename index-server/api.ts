@@ -176,7 +176,14 @@ export const searchQuerySchema = z.object({
 /** Query of `GET /api/v1/search`. */
 export type SearchQuery = z.infer<typeof searchQuerySchema>;
 
-/** Body of `POST /api/v1/files`: only a peer that holds the whole file may send it. */
+/** Ids of files, or `*` for any. */
+const idsOrAnySchema = z.array(z.union([z.literal('*'), fileIdSchema])).max(100);
+
+/**
+ * Body of `POST /api/v1/files`: only a peer that holds the whole file may send it. `ifMatch` and `ifNoneMatch` are about the
+ * current version of the name, as the headers of HTTP are (RFC 9110, section 13.1); what fails them is a `conflict`, and of
+ * two that compete for a name one fails.
+ */
 export const publishBodySchema = z.object({
   id: fileIdSchema,
   name: fileNameSchema,
@@ -188,6 +195,8 @@ export const publishBodySchema = z.object({
   visibility: visibilitySchema.default('public'),
   readers: readersSchema.default([]),
   replicas: replicasSchema.default(1),
+  ifMatch: idsOrAnySchema.optional(),
+  ifNoneMatch: idsOrAnySchema.optional(),
 });
 /** Body of `POST /api/v1/files`. */
 export type PublishBody = z.input<typeof publishBodySchema>;

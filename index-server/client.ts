@@ -99,7 +99,9 @@ export class IndexClient {
   }
 
   publish(auth: Auth, body: PublishBody, signal?: AbortSignal): Promise<Published> {
-    return this.#transport.json({ ...post('/api/v1/files', auth, body), signal });
+    // With a condition the second time is not like the first, which may have made the condition false.
+    const isIdempotent = body.ifMatch === undefined && body.ifNoneMatch === undefined;
+    return this.#transport.json({ ...post('/api/v1/files', auth, body), isIdempotent, signal });
   }
 
   list(auth: Auth, query: ListQuery, signal?: AbortSignal): Promise<FilePage> {

@@ -41,7 +41,8 @@ export class Publishing {
 
   /**
    * Publishes a file that the calling peer holds completely. The same content under the same name changes tags, readers
-   * and copies in place. Throws `invalid` for readers that do not exist or that a public file cannot have.
+   * and copies in place. Throws `invalid` for readers that do not exist or that a public file cannot have, and `conflict`
+   * when the current version is not what the body wants it to be.
    */
   async publish(caller: Caller, body: PublishRequest): Promise<Published> {
     const peer = await this.#livePeer(caller);
@@ -54,6 +55,7 @@ export class Publishing {
     let result: 'new_name' | 'new_version' | 'same_content' = 'new_name';
     const key = { ownerId: caller.user.id, name: body.name, id: body.id, keepVersions: this.#keepVersions };
     const { row, released } = await catalog.publish(key, async (version, previous) => {
+      checkCondition(body, previous);
       const isSame = previous?.id === body.id;
       result = isSame ? 'same_content' : previous === undefined ? 'new_name' : 'new_version';
       const publishedAt = isSame ? previous.publishedAt : this.#deps.now();
@@ -150,6 +152,20 @@ export class Publishing {
     const claims = { ...claimsOf({ ...row, publishedAt: removedAt }, 'tombstone'), ...(only && { only }) };
     const record = await this.#deps.signer.record(claims);
     return { ownerId: row.ownerId, name: row.name, version: row.version, id: row.id, removedAt, record, only };
+  }
+}
+
+function checkCondition(
+  { name, ifMatch, ifNoneMatch }: Pick<PublishRequest, 'name' | 'ifMatch' | 'ifNoneMatch'>,
+  current: FileRow | undefined,
+): void {
+  const isAmong = (ids: readonly string[]) => current !== undefined && (ids.includes('*') || ids.includes(current.id));
+  if (ifMatch !== undefined && !isAmong(ifMatch)) {
+    const what = current === undefined ? `there is no '${name}'` : `'${name}' is now ${current.id}`;
+    throw new ShoalError('conflict', what);
+  }
+  if (ifNoneMatch !== undefined && isAmong(ifNoneMatch)) {
+    throw new ShoalError('conflict', `'${name}' is taken by ${current?.id}`);
   }
 }
 

@@ -17,6 +17,9 @@ import type { RemotePeers } from './swarm/remote-peer.js';
 /** Files below this size are read before the caller's rights are known: asking first would take longer than reading. */
 const ASK_FIRST_BYTES = 1024 * 1024;
 
+/** See the body of a publish in the index's contract. */
+export type PublishCondition = Pick<PublishBody, 'ifMatch' | 'ifNoneMatch'>;
+
 /** How to publish. */
 export interface PublishOptions {
   readonly name: string;
@@ -27,6 +30,8 @@ export interface PublishOptions {
   readonly replicas?: number | undefined;
   /** Session or publish ticket of the user to publish for; the peer's own account when it is not given. */
   readonly onBehalf?: string | undefined;
+  /** What the current version of the name must be, or must not be: checked when this one takes its place. */
+  readonly condition?: PublishCondition | undefined;
   /** SHA-256 in lower-case hex that the content must have, when the caller knows it. */
   readonly sha256?: string | undefined;
   /** Whether to wait for the copies. If not, they are made all the same. */
@@ -136,7 +141,7 @@ export class Publisher {
   async #register(
     { file, sha256, isNew }: { readonly file: StoredFile; readonly sha256: string; readonly isNew: boolean },
     wanted: Wanted,
-    how: Pick<PublishOptions, 'onBehalf' | 'sha256'> &
+    how: Pick<PublishOptions, 'onBehalf' | 'sha256' | 'condition'> &
       WaitListener & {
         readonly signal: AbortSignal;
         /** Lets the file be removed again. */
@@ -145,11 +150,14 @@ export class Publisher {
   ): Promise<Published> {
     const { id, size, manifest } = file;
     const { index, membership, wait } = this.#deps;
-    const { onBehalf, signal, release } = how;
-    const body = { id, size, sha256, chunkSize: manifest.chunkBytes, chunks: manifest.chunkCount, ...wanted };
+    const { onBehalf, signal, release, condition } = how;
+    const content = { id, size, sha256, chunkSize: manifest.chunkBytes, chunks: manifest.chunkCount };
+    const body = { ...content, ...wanted, ...condition };
+    const publish = () => index.publish(membership.auth(onBehalf), body, signal);
     try {
       checkDigest(body, how.sha256);
-      const published = await wait.run(() => index.publish(membership.auth(onBehalf), body, signal), how, signal);
+      // A condition may have come true by what was asked for, and cannot be asked twice.
+      const published = await (condition === undefined ? wait.run(publish, how, signal) : publish());
       await file.setRecords(mergeRecord(file.records, published.record), { sha256 });
       this.#deps.announcer.changed(id);
       return published;

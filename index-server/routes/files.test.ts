@@ -225,4 +225,32 @@ describe('files', () => {
     expect(located.file.holders).toHaveLength(1);
     expect((await index.client.locate(peer.auth, { ref: 'ann/to fetch' })).file.holders).toEqual([]);
   });
+
+  describe('a publish with a condition', () => {
+    const current = async (name: string) => (await index.client.stat(asAnn(), name)).id;
+    const publish = (content: string, condition: object) =>
+      peer.publish('conditional', { as: asAnn().bearer, content, ...condition });
+
+    test('is taken when it holds and is a conflict when it does not', async () => {
+      await expect(publish('one', { ifMatch: ['*'] })).rejects.toMatchObject({ code: 'conflict' });
+      const { file } = await publish('one', { ifNoneMatch: ['*'] });
+      await expect(publish('two', { ifNoneMatch: ['*'] })).rejects.toMatchObject({
+        code: 'conflict',
+        message: `'conditional' is taken by ${file.id}`,
+      });
+      await expect(publish('two', { ifMatch: [] })).rejects.toMatchObject({ code: 'conflict' });
+      await expect(publish('two', { ifNoneMatch: [file.id] })).rejects.toMatchObject({ code: 'conflict' });
+      expect(await current('conditional')).toBe(file.id);
+      await publish('two', { ifMatch: [file.id] });
+      await expect(publish('three', { ifMatch: [file.id] })).rejects.toMatchObject({ code: 'conflict' });
+    });
+
+    test('is met by one of many who want the same name', async () => {
+      const wanted = Array.from({ length: 10 }, (_, i) =>
+        peer.publish('raced', { as: asAnn().bearer, content: `raced-${i}`, ifNoneMatch: ['*'] }),
+      );
+      const outcomes = await Promise.allSettled(wanted);
+      expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    });
+  });
 });

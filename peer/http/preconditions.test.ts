@@ -1,4 +1,4 @@
-import { evaluatePreconditions, mayWrite, rangeApplies } from './preconditions.js';
+import { evaluatePreconditions, mayWrite, publishCondition, rangeApplies } from './preconditions.js';
 
 const current = { etag: '"abc"', lastModifiedMs: Date.parse('2026-03-01T10:00:00.750Z') };
 const AT = 'Sun, 01 Mar 2026 10:00:00 GMT';
@@ -49,6 +49,24 @@ describe('preconditions of a write', () => {
     [{ 'if-match': '"x"' }, '"abc"', false],
   ] as const)('%o over %s: %s', (headers, etag, allowed) => {
     expect(mayWrite(headers, etag)).toBe(allowed);
+  });
+});
+
+describe('what the index is asked to check of a PUT', () => {
+  const [A, B] = ['a'.repeat(64), 'b'.repeat(64)];
+  it.each([
+    [{}, undefined],
+    [{ 'if-none-match': '*' }, { ifNoneMatch: ['*'] }],
+    [{ 'if-match': ' * ' }, { ifMatch: ['*'] }],
+    [{ 'if-match': `"${A}", W/"${B}"` }, { ifMatch: [A] }],
+    [{ 'if-none-match': `W/"${A}", "${B}"` }, { ifNoneMatch: [A, B] }],
+    [{ 'if-match': '"not an id"' }, { ifMatch: [] }],
+    [
+      { 'if-match': `"${A}"`, 'if-none-match': `"${B}"` },
+      { ifMatch: [A], ifNoneMatch: [B] },
+    ],
+  ])('%o: %o', (headers, condition) => {
+    expect(publishCondition(headers)).toEqual(condition);
   });
 });
 

@@ -1,4 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { isFileId } from '../../index-server/api.js';
+import type { PublishCondition } from '../publish.js';
+
+/** Entity tags, and whether they are weak. */
+const TAGS = /(W\/)?("[^"]*")/g;
 
 /** The state of a representation that conditional requests are compared with. */
 export interface Validators {
@@ -36,6 +41,25 @@ export function mayWrite(headers: IncomingHttpHeaders, currentEtag: string | und
   return ifNoneMatch === undefined || currentEtag === undefined || !matches(ifNoneMatch, currentEtag, 'weak');
 }
 
+/**
+ * The preconditions of a PUT as the index takes them, which checks them again when the name is taken: undefined when there
+ * are none. A tag that is no file id matches nothing.
+ */
+export function publishCondition(headers: IncomingHttpHeaders): PublishCondition | undefined {
+  const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = headers;
+  if (ifMatch === undefined && ifNoneMatch === undefined) return undefined;
+  return {
+    ...(ifMatch !== undefined && { ifMatch: idsIn(ifMatch, 'strong') }),
+    ...(ifNoneMatch !== undefined && { ifNoneMatch: idsIn(ifNoneMatch, 'weak') }),
+  };
+}
+
+function idsIn(header: string, comparison: 'strong' | 'weak'): string[] {
+  if (header.trim() === '*') return ['*'];
+  const tags = [...header.matchAll(TAGS)].filter(([, weak]) => weak === undefined || comparison === 'weak');
+  return tags.map(([, , tag = '']) => tag.slice(1, -1)).filter(isFileId);
+}
+
 /** Whether a Range header counts: there is no If-Range, or it names what is here (RFC 9110, section 13.1.5). */
 export function rangeApplies(ifRange: string | undefined, current: Validators): boolean {
   if (ifRange === undefined) return true;
@@ -48,7 +72,7 @@ export function rangeApplies(ifRange: string | undefined, current: Validators): 
 
 function matches(header: string, etag: string, comparison: 'strong' | 'weak'): boolean {
   if (header.trim() === '*') return true;
-  for (const [, weak, tag] of header.matchAll(/(W\/)?("[^"]*")/g)) {
+  for (const [, weak, tag] of header.matchAll(TAGS)) {
     if (tag === etag && (weak === undefined || comparison === 'weak')) return true;
   }
   return false;

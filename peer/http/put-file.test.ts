@@ -187,6 +187,23 @@ describe('PUT of a file', () => {
     expect((await put('guarded', 'mine', headers)).status).toBe(201);
   });
 
+  it('gives a free name to one of many who want it at once, and keeps nothing of the others', async () => {
+    const before = await Promise.all([near, far].map(usedBytes));
+    const contents = Array.from({ length: 8 }, () => randomBytes(50_000));
+    const headers = { 'If-None-Match': '*' };
+    const answers = await Promise.all(
+      contents.map((body, i) => to(i % 2 === 0 ? near : far, { method: 'PUT', path: '/files/wanted', headers, body })),
+    );
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, ...Array(7).fill(412)]);
+    const winner = contents[answers.findIndex(({ status }) => status === 201)];
+    expect((await to(near, { path: '/files/wanted' })).body.equals(winner ?? Buffer.alloc(0))).toBe(true);
+    await waitFor('the others are gone', async () => {
+      const [atNear = 0, atFar = 0] = await Promise.all([near, far].map(usedBytes));
+      // The winner's bytes are at its own peer, and at the other only if that is where they were asked for.
+      return atNear + atFar - (before[0] ?? 0) - (before[1] ?? 0) <= 2 * 50_000;
+    });
+  });
+
   it('counts what it takes', async () => {
     const peer = await startPeer(swarm.index, 'peer-counted');
     try {

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Request, Response } from 'express';
-import { ShoalError } from '../../common/errors.js';
+import { ShoalError, toShoalError } from '../../common/errors.js';
 import type { Auth } from '../../index-server/client.js';
 import { clientGone } from './abort.js';
 import { limitIdle, sendContinue } from './body-intake.js';
 import type { HttpDoorDeps, HttpDoorOptions } from './deps.js';
 import type { FileCall } from './get-file.js';
-import { mayWrite } from './preconditions.js';
+import { mayWrite, publishCondition } from './preconditions.js';
 import { readPublishHeaders } from './publish-headers.js';
 import { nameOfTarget, targetOfRef } from './ref-path.js';
 import { statOf } from './stat-of.js';
@@ -32,7 +32,11 @@ export async function putFile(
 
   const stream = readBody(request, response, { sha256, idleMs: options.idleMs });
   const source = { stream, ...(size !== undefined && { size }) };
-  const { published } = await deps.publisher.publish(source, { name, ...labels, onBehalf, wait: true }, { signal });
+  const condition = publishCondition(request.headers);
+  const publishing = deps.publisher.publish(source, { name, ...labels, onBehalf, condition, wait: true }, { signal });
+  const { published } = await publishing.catch((thrown: unknown) => {
+    throw condition === undefined ? thrown : preconditionFailed(thrown);
+  });
   const { file } = published;
   deps.metrics.receivedBytes.inc({ kind: 'http' }, file.size);
   const body = Buffer.from(JSON.stringify({ id: file.id, name: file.name, size: file.size, sha256: file.sha256 }));
@@ -45,7 +49,7 @@ export async function putFile(
   response.end(body);
 }
 
-/** Two that write at the same moment may both pass: the last one is then the current version, and both can be had by id. */
+/** Of two that write at the same moment both may pass here; the index lets one of them have the name. */
 async function checkPreconditions(
   { index }: Pick<HttpDoorDeps, 'index'>,
   call: { readonly headers: IncomingHttpHeaders; readonly auth: Auth; readonly name: string },
@@ -59,6 +63,13 @@ async function checkPreconditions(
   if (mayWrite(headers, current === undefined ? undefined : `"${current.id}"`)) return;
   const message = current === undefined ? `there is no '${ref}'` : `'${ref}' is taken by ${current.id}`;
   throw new ShoalError('conflict', message, { details: { status: 412 } });
+}
+
+/** A conflict with the current version, as HTTP calls it; anything else as it is. */
+function preconditionFailed(thrown: unknown): unknown {
+  const error = toShoalError(thrown);
+  if (error.code !== 'conflict') return thrown;
+  return new ShoalError('conflict', error.message, { cause: error, details: { status: 412 } });
 }
 
 /** The body, with a digest that is checked before its end is told. */
