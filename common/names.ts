@@ -5,6 +5,9 @@
 /** Bytes of UTF-8 in a file name, at the most. */
 export const NAME_BYTES = 1024;
 
+/** The form of a user name. */
+export const USERNAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
+
 /** The form of a file id. */
 export const FILE_ID = /^[0-9a-f]{64}$/;
 
@@ -36,6 +39,6 @@ export function refProblem(ref: string): string | undefined {
   if (isFileId(ref)) return undefined;
   const slash = ref.indexOf('/');
   // OWNER/NAME may be longer than a name.
-  const isLong = Buffer.byteLength(ref) > NAME_BYTES;
-  return nameProblem(isLong && slash > 0 ? ref.slice(slash + 1) : ref);
+  const isLong = Buffer.byteLength(ref) > NAME_BYTES && USERNAME.test(ref.slice(0, Math.max(0, slash)));
+  return nameProblem(isLong ? ref.slice(slash + 1) : ref);
 }

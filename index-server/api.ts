@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { FILE_ID, isFileId, NAME_BYTES, nameProblem } from '../common/names.js';
+import { FILE_ID, isFileId, NAME_BYTES, nameProblem, USERNAME } from '../common/names.js';
 
 export { isFileId, nameProblem };
 
@@ -37,6 +37,8 @@ export const LIMITS = {
   announce: 1000,
   /** Holders in one answer. */
   holders: 64,
+  /** References in one question. */
+  locates: 64,
   /** Characters of a password. */
   passwordMin: 8,
   passwordMax: 256,
@@ -68,10 +70,7 @@ const fileNameSchema = z
 /** A user name. */
 export const usernameSchema = z
   .string()
-  .regex(
-    /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/,
-    'must be 1 to 64 letters, digits or ._@- and begin with a letter or digit',
-  );
+  .regex(USERNAME, 'must be 1 to 64 letters, digits or ._@- and begin with a letter or digit');
 
 /** A peer name: a DNS label, as pods have. */
 export const peerNameSchema = z
@@ -246,6 +245,9 @@ export const locatedSchema = z
   .meta({ id: 'Located' });
 /** Answer to `POST /api/v1/locate`. */
 export type Located = z.infer<typeof locatedSchema>;
+
+/** Body of `POST /api/v1/locate/many`. */
+export const locateManyBodySchema = z.object({ refs: z.array(refSchema).min(1).max(LIMITS.locates) });
 
 /** Answer to `POST /api/v1/tickets`: a ticket with which any gRPC client may call `Upload` on a peer. */
 export const publishTicketSchema = z
@@ -513,6 +515,16 @@ export const problemSchema = z
   .meta({ id: 'Problem' });
 /** RFC 9457 problem details. */
 export type Problem = z.infer<typeof problemSchema>;
+
+/**
+ * Answer to `POST /api/v1/locate/many`: in the order of the references, for each what `POST /api/v1/locate` would have
+ * answered, a problem in place of those that mean nothing to the caller, or several files.
+ */
+export const locatedManySchema = z
+  .object({ answers: z.array(z.union([locatedSchema, z.object({ problem: problemSchema })])) })
+  .meta({ id: 'LocatedMany' });
+/** Answer to `POST /api/v1/locate/many`. */
+export type LocatedMany = z.infer<typeof locatedManySchema>;
 
 /** What the signed record (a compact JWS, EdDSA) says. Claims that peers act on are checked by whoever takes them. */
 export const recordClaimsSchema = z.object({

@@ -138,10 +138,14 @@ function rootMessage(error: unknown): string {
 }
 
 function problemError(body: unknown, { status }: Answer, baseUrl: string): ShoalError {
-  const { code, detail, hint, errors, candidates } = (body ?? {}) as Partial<Problem>;
-  if (!isErrorCode(code)) {
-    return new ShoalError('unavailable', `the index at ${baseUrl} answered with status ${status} and no problem`);
-  }
+  const problem = (body ?? {}) as Partial<Problem>;
+  if (isErrorCode(problem.code)) return errorOf(problem);
+  return new ShoalError('unavailable', `the index at ${baseUrl} answered with status ${status} and no problem`);
+}
+
+/** A problem that the index told, as it was before it became one. */
+export function errorOf({ code, detail, hint, errors, candidates }: Partial<Problem>): ShoalError {
+  if (!isErrorCode(code)) return new ShoalError('internal', detail ?? 'the index told a problem without a code');
   return new ShoalError(code, detail ?? code, {
     ...(hint !== undefined && { hint }),
     ...((errors ?? candidates) !== undefined && {

@@ -11,6 +11,7 @@ import type {
   Joined,
   ListQuery,
   Located,
+  LocatedMany,
   PatchBody,
   Peer,
   PublicKey,
@@ -22,7 +23,7 @@ import type {
   SearchQuery,
   Session,
 } from './api.js';
-import { type Call, Transport } from './client-transport.js';
+import { type Call, errorOf, Transport } from './client-transport.js';
 
 /*
  * How everybody else talks to the index. Each method is one request of the contract in api.ts. Failures are ShoalErrors
@@ -118,6 +119,19 @@ export class IndexClient {
 
   locate(auth: Auth, body: { readonly ref: string; readonly limit?: number }, signal?: AbortSignal): Promise<Located> {
     return this.#transport.json({ ...post('/api/v1/locate', auth, body), signal });
+  }
+
+  /** Located, or why not (`not_found`, `conflict`), for each of at most `LIMITS.locates` references, in their order. */
+  async locateMany(
+    auth: Auth,
+    refs: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<readonly (Located | ShoalError)[]> {
+    const { answers } = await this.#transport.json<LocatedMany>({
+      ...post('/api/v1/locate/many', auth, { refs }),
+      signal,
+    });
+    return answers.map((answer) => ('problem' in answer ? errorOf(answer.problem) : answer));
   }
 
   publishTicket(auth: Auth, signal?: AbortSignal): Promise<PublishTicket> {

@@ -30,7 +30,7 @@ const ROUTES = `
   POST /api/v1/reports GET /api/v1/keys
   POST /api/v1/files GET /api/v1/files GET /api/v1/search
   GET /api/v1/files/{ref} PATCH /api/v1/files/{ref} DELETE /api/v1/files/{ref}
-  POST /api/v1/locate POST /api/v1/tickets`;
+  POST /api/v1/locate POST /api/v1/locate/many POST /api/v1/tickets`;
 
 function promised(): string[] {
   const words = ROUTES.trim().split(/\s+/);

@@ -10,7 +10,7 @@ import type { Problem } from './api.js';
  */
 
 /** An error as problem details. Headers that belong to it (Retry-After, Allow) are for {@link sendProblem}. */
-function problemOf(error: ShoalError, status: number = HTTP_STATUS[error.code]): Problem {
+export function problemOf(error: ShoalError, status: number = HTTP_STATUS[error.code]): Problem {
   const { errors, candidates } = (error.details ?? {}) as Pick<Problem, 'errors' | 'candidates'>;
   return {
     type: 'about:blank',

@@ -48,6 +48,7 @@ test('a transfer moves what it should on both sides', async () => {
   const { file } = await a.user.put(bytes, { name: 'x' });
   await b.user.get(file?.id ?? '');
   await b.user.get('no such file').catch(() => undefined);
+  await b.user.client.call('Stat', { ref: 'no such file' }).catch(() => undefined);
   const page = await waitFor('the announcement of b', async () => {
     const seen = await scrape(b);
     return value(seen, 'shoal_peer_announces_total{kind="changes",result="ok"}') > 0 ? seen : undefined;
@@ -63,7 +64,7 @@ test('a transfer moves what it should on both sides', async () => {
     shoal_peer_store_quota_bytes: 1e9,
     shoal_peer_complete_files: 1,
     'shoal_peer_index_calls_total{operation="locate",result="ok"}': 1,
-    'shoal_peer_index_calls_total{operation="locate",result="error"}': 1,
+    'shoal_peer_index_calls_total{operation="stat",result="error"}': 1,
     'shoal_peer_index_calls_total{operation="join",result="ok"}': 1,
     'shoal_peer_heartbeats_total{result="ok"}': 1,
     'shoal_peer_announces_total{kind="full",result="ok"}': 1,

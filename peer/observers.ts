@@ -19,6 +19,7 @@ const OPERATIONS: Readonly<Partial<Record<keyof IndexClient, IndexOperation>>> =
   search: 'search',
   stat: 'stat',
   locate: 'locate',
+  locateMany: 'locate',
   publishTicket: 'ticket',
   patch: 'patch',
   remove: 'remove',

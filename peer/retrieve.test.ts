@@ -41,15 +41,11 @@ function setUp(here?: { readonly isComplete: boolean; readonly records: readonly
   const retriever = new Retriever({
     store: { get: (id) => (id === ID ? (file as unknown as StoredFile) : undefined) },
     index: {
-      locate: async () => {
+      locateMany: async (_auth, refs) => {
         if (script.failure !== undefined) throw script.failure;
         const holders = [other, { peer: 'me', address: 'me:1', complete: true }];
-        return {
-          file: { id: ID, sha256: 's', holders },
-          record,
-          ticket: 'ticket',
-          ticketExpiresAt: '',
-        } as unknown as Located;
+        const file = { id: ID, sha256: 's', holders };
+        return refs.map(() => ({ file, record, ticket: 'ticket', ticketExpiresAt: '' }) as unknown as Located);
       },
     },
     fetcher: {

@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
 import { ShoalError, toShoalError } from '../common/errors.js';
-import { type Holder, isFileId, type Located } from '../index-server/api.js';
+import { refProblem } from '../common/names.js';
+import { type Holder, isFileId, LIMITS, type Located } from '../index-server/api.js';
 import type { IndexClient } from '../index-server/client.js';
+import { unlessAborted } from './abort.js';
 import type { ChunkStore, StoredFile } from './chunk-store.js';
 import { type IndexWait, isAway, type WaitListener } from './index-wait.js';
+import { LocateBatches, type LocateMany } from './locate-batches.js';
 import type { Membership } from './membership.js';
 import { isPublic, mergeRecord } from './records.js';
 import type { Fetch, Fetcher } from './swarm/fetch.js';
@@ -17,6 +20,10 @@ import type { TicketVerifier } from './tickets.js';
 
 /** Answers of the index that are kept for when it is away. */
 const KNOWN_LOCATIONS = 1_000;
+/** With two calls at once the index works on one while the answer to the other is on its way. */
+const LOCATE_BATCHES = { callsAtOnce: 2, refsAtOnce: LIMITS.locates };
+/** A shared call goes on when one of those who wait for it goes away; the index client limits how long. */
+const UNLIMITED = new AbortController().signal;
 
 const BY_ID = 'while the index is away a file can only be fetched by its id';
 const PUBLIC_OR_KNOWN = 'while the index is away only public files can be fetched, and those fetched before';
@@ -37,7 +44,7 @@ export interface Retrieved {
 /** What a {@link Retriever} works with. */
 export interface RetrieverDeps {
   readonly store: Pick<ChunkStore, 'get'>;
-  readonly index: Pick<IndexClient, 'locate'>;
+  readonly index: Pick<IndexClient, 'locateMany'>;
   readonly fetcher: Pick<Fetcher, 'start'>;
   readonly membership: Pick<Membership, 'auth' | 'livePeers' | 'swarmToken' | 'peerName'>;
   readonly verifier: Pick<TicketVerifier, 'verifyRecord'>;
@@ -53,6 +60,7 @@ export interface RetrieveOptions extends WaitListener {
 /** Resolves references and gets files going. */
 export class Retriever {
   readonly #deps: RetrieverDeps;
+  readonly #batches: LocateBatches;
   /** By user and id, least recently used first. */
   readonly #known = new Map<string, Located>();
   /** Users whose session the index has accepted, by its hash, least recently used first. */
@@ -60,6 +68,9 @@ export class Retriever {
 
   constructor(deps: RetrieverDeps) {
     this.#deps = deps;
+    const { index, membership } = deps;
+    const ask: LocateMany = async (refs, onBehalf) => index.locateMany(membership.auth(onBehalf), refs, UNLIMITED);
+    this.#batches = new LocateBatches({ ask }, LOCATE_BATCHES);
   }
 
   /**
@@ -103,8 +114,10 @@ export class Retriever {
   }
 
   async #locateOnce(ref: string, { onBehalf }: RetrieveOptions, signal: AbortSignal): Promise<Located> {
-    const { index, membership } = this.#deps;
-    const located = await index.locate(membership.auth(onBehalf), { ref }, signal);
+    // In a call for many, one that cannot be a reference would fail all.
+    const problem = refProblem(ref);
+    if (problem !== undefined) throw new ShoalError('invalid', `the reference '${ref}' ${problem}`);
+    const located = await unlessAborted(this.#batches.get(ref, onBehalf), signal);
     this.#remember(located, onBehalf);
     return located;
   }

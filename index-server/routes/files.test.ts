@@ -1,3 +1,4 @@
+import type { Located } from '../api.js';
 import { fileBody, idOf, TestIndex, type TestPeer } from '../testing/test-index.js';
 
 const password = 'correct horse';
@@ -252,5 +253,33 @@ describe('files', () => {
       const outcomes = await Promise.allSettled(wanted);
       expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     });
+  });
+
+  test('are located many at a time as one by one, each failing for itself', async () => {
+    for (const name of ['m1', 'm2']) await peer.publish(name, { as: ann });
+    await peer.publish('m1', { as: bob, content: 'another m1' });
+    await peer.publish('hidden', { as: ann, visibility: 'private' });
+    const carl = { bearer: (await index.client.register(undefined, { username: 'carla', password })).token };
+    const refs = ['m2', 'm1', 'hidden', idOf('m2'), 'bob/m1', 'm2'];
+    const answers = await index.client.locateMany(carl, refs);
+    const alone = await Promise.all(
+      refs.map((ref) => index.client.locate(carl, { ref }).catch((error: unknown) => error as Error)),
+    );
+    // Tickets tell the second in which they were made.
+    const told = (answer: Located | Error) => (answer instanceof Error ? answer : [answer.file, answer.record]);
+    expect(answers.map(told)).toEqual(alone.map(told));
+    expect(answers.map((answer) => (answer instanceof Error ? answer.code : answer.file.name))).toEqual([
+      ...['m2', 'conflict', 'not_found', 'm2', 'm1', 'm2'],
+    ]);
+    expect(answers[1]).toMatchObject({ details: { candidates: ['ann/m1', 'bob/m1'] } });
+  });
+
+  test('are located many at a time within limits, and with a ticket for nothing that it does not reach', async () => {
+    const { file } = await peer.publish('a ticket of it', { as: ann });
+    await expect(index.client.locateMany(asBob(), [])).rejects.toMatchObject({ code: 'invalid' });
+    await expect(index.client.locateMany(asBob(), Array(65).fill(file.id))).rejects.toMatchObject({ code: 'invalid' });
+    const { ticket } = await index.client.locate(asBob(), { ref: file.id });
+    const answers = await index.client.locateMany(peer.for(ticket), [file.id, idOf('m2')]);
+    expect(answers).toMatchObject([{ file: { id: file.id } }, { code: 'not_found' }]);
   });
 });

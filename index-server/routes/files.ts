@@ -1,10 +1,14 @@
 import { z } from 'zod';
+import { toShoalError } from '../../common/errors.js';
 import {
   fileDetailSchema,
   filePageSchema,
+  type LocatedMany,
   listQuerySchema,
   locateBodySchema,
+  locatedManySchema,
   locatedSchema,
+  locateManyBodySchema,
   patchBodySchema,
   publishBodySchema,
   publishedSchema,
@@ -13,7 +17,9 @@ import {
   removedSchema,
   searchQuerySchema,
 } from '../api.js';
+import type { Caller } from '../auth.js';
 import type { Finding } from '../finding.js';
+import { problemOf } from '../problem.js';
 import type { Publishing } from '../publishing.js';
 import { type AnyRoute, route } from '../routing.js';
 import type { Signer } from '../signer.js';
@@ -82,7 +88,32 @@ function readingRoutes({ finding }: FileRouteDeps): readonly AnyRoute[] {
       errors: ['not_found', 'conflict'],
       handle: ({ caller, body }) => finding.locate(caller, body),
     }),
+    route({
+      method: 'post',
+      path: '/api/v1/locate/many',
+      section: 'files',
+      summary: 'Locates several files at once',
+      access: 'caller',
+      tickets: ['publish', 'read', 'peer'],
+      body: locateManyBodySchema,
+      answer: locatedManySchema,
+      errors: [],
+      handle: async ({ caller, body }) => ({
+        answers: await Promise.all(body.refs.map((ref) => locateOneOf(finding, caller, ref))),
+      }),
+    }),
   ];
+}
+
+/** What one of several references means. That it means nothing, or too much, is an answer like others. */
+async function locateOneOf(finding: Finding, caller: Caller, ref: string): Promise<LocatedMany['answers'][number]> {
+  try {
+    return await finding.locate(caller, { ref });
+  } catch (thrown) {
+    const error = toShoalError(thrown);
+    if (error.code !== 'not_found' && error.code !== 'conflict') throw thrown;
+    return { problem: problemOf(error) };
+  }
 }
 
 function writingRoutes({ publishing, signer, now }: FileRouteDeps): readonly AnyRoute[] {

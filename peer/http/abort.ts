@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import { abortError, ShoalError } from '../../common/errors.js';
+import { ShoalError } from '../../common/errors.js';
+import { unlessAborted } from '../abort.js';
 
 /** Fires with `cancelled` when the client goes away before it has got the whole answer. */
 export function clientGone(response: ServerResponse): AbortController {
@@ -8,16 +9,6 @@ export function clientGone(response: ServerResponse): AbortController {
     if (!response.writableFinished) controller.abort(new ShoalError('cancelled', 'the client went away'));
   });
   return controller;
-}
-
-/** What `promise` resolves to, or what the signal says when it fires first. */
-export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return await new Promise<T>((resolve, reject) => {
-    const onAbort = () => reject(abortError(signal));
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }
 
 /** Resolves when the response can take more bytes; throws `timeout` when the client takes none for `idleMs`. */

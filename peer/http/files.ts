@@ -1,10 +1,9 @@
 import type { Request, RequestHandler } from 'express';
 import type { Admitted, HttpDoorDeps, HttpDoorOptions } from './deps.js';
-import { type GetFileDeps, getFile } from './get-file.js';
+import { getFile } from './get-file.js';
 import { methodNotAllowed } from './problem.js';
 import { putFile } from './put-file.js';
 import { FILES_PATH } from './ref-path.js';
-import { SharedCalls } from './shared-calls.js';
 
 /** Label of the file routes in the metrics. */
 const ROUTE = '/files/{ref}';
@@ -15,7 +14,6 @@ export function filesHandler(
   options: HttpDoorOptions,
   access: (request: Request) => Admitted,
 ): RequestHandler {
-  const getDeps: GetFileDeps = { ...deps, locates: new SharedCalls() };
   return async (request, response, next) => {
     if (!request.originalUrl.startsWith(FILES_PATH)) {
       next();
@@ -31,7 +29,7 @@ export function filesHandler(
     switch (request.method) {
       case 'GET':
       case 'HEAD':
-        await getFile(getDeps, options, call);
+        await getFile(deps, options, call);
         return;
       case 'PUT':
         await putFile(deps, options, call);

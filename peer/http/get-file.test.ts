@@ -41,7 +41,7 @@ class Scene {
     this.source = source;
     this.near = near;
     this.metrics = new PeerMetrics();
-    const index = { locate: async (_auth: object, { ref }: { ref: string }) => this.#locate(ref) };
+    const index = { locateMany: async (_auth: object, refs: readonly string[]) => this.#locate(refs) };
     const membership = {
       auth: () => ({ bearer: 'peer' }),
       livePeers: [],
@@ -138,13 +138,13 @@ class Scene {
     this.metrics.close();
   }
 
-  async #locate(ref: string): Promise<Located> {
+  async #locate(refs: readonly string[]): Promise<readonly (Located | ShoalError)[]> {
     this.locates += 1;
     await this.indexAnswers;
     if (this.failure !== undefined) throw this.failure;
-    const located = this.#located.get(ref);
-    if (located === undefined) throw new ShoalError('not_found', `there is no file '${ref}' that you may read`);
-    return located;
+    return refs.map(
+      (ref) => this.#located.get(ref) ?? new ShoalError('not_found', `there is no file '${ref}' that you may read`),
+    );
   }
 }
 
@@ -288,7 +288,7 @@ describe('GET of a file', () => {
     expect((await scene.ask(id)).status).toBe(404);
   });
 
-  it('asks the index once for a crowd that wants one file', async () => {
+  it('asks the index a few times, however many want one file', async () => {
     await scene.publish('hot', randomBytes(100));
     await scene.ask('hot');
     scene.locates = 0;
@@ -296,8 +296,8 @@ describe('GET of a file', () => {
     scene.indexAnswers = scene.requests(crowd);
     const answers = await Promise.all(Array.from({ length: crowd }, () => scene.ask('hot')));
     expect(answers.every(({ status }) => status === 200)).toBe(true);
-    // That of the first to come, and that of all others.
-    expect(scene.locates).toBe(2);
+    // Those of the first to come, and that of all others.
+    expect(scene.locates).toBeLessThanOrEqual(3);
   });
 
   it('finds by id what is here or was live when the index is away', async () => {

@@ -1,11 +1,9 @@
 import { toShoalError } from '../../common/errors.js';
-import { isFileId, type Located } from '../../index-server/api.js';
+import { isFileId } from '../../index-server/api.js';
 import type { Retrieved } from '../retrieve.js';
 import type { StoredFile } from '../stored-file.js';
 import type { Fetch } from '../swarm/fetch.js';
-import { unlessAborted } from './abort.js';
 import type { HttpDoorDeps } from './deps.js';
-import type { SharedCalls } from './shared-calls.js';
 
 /** A file that the caller may read, as far as it is known before a byte of it is read. */
 export interface FoundFile {
@@ -29,9 +27,7 @@ export interface OpenedFile {
 }
 
 /** What {@link locateFile} works with. */
-export interface LocateDeps extends Pick<HttpDoorDeps, 'retriever' | 'store'> {
-  readonly locates: SharedCalls<Located>;
-}
+export type LocateDeps = Pick<HttpDoorDeps, 'retriever' | 'store'>;
 
 /** Who asks for what. */
 export interface LocateRequest {
@@ -41,19 +37,15 @@ export interface LocateRequest {
   readonly mayFetch: boolean;
 }
 
-/** A shared call goes on when one of those who wait for it goes away; the index client limits how long. */
-const UNLIMITED = new AbortController().signal;
-
 /**
  * Finds out what a reference means to the caller. The index decides, at each request, who may read what. When it
  * cannot be asked, an id is looked for without it; if nothing may be fetched, among the files that are wholly here.
  */
 export async function locateFile(deps: LocateDeps, request: LocateRequest, signal: AbortSignal): Promise<FoundFile> {
-  const { retriever, locates, store } = deps;
+  const { retriever, store } = deps;
   const { ref, onBehalf } = request;
   try {
-    const locate = () => retriever.locate(ref, { onBehalf }, UNLIMITED);
-    const located = await unlessAborted(locates.get(`${onBehalf ?? ''} ${ref}`, locate), signal);
+    const located = await retriever.locate(ref, { onBehalf }, signal);
     const { publishedAt, ...file } = located.file;
     const open = async (wanted: AbortSignal) => await opened(await retriever.open(located, { onBehalf }), wanted);
     return { ...file, publishedMs: Date.parse(publishedAt), open };

@@ -33,6 +33,8 @@ describe('the reference in a path', () => {
     '/files/%C3%28',
     `/files/${'x'.repeat(1025)}`,
     `/files/ann/${'x'.repeat(1025)}`,
+    `/files/${'o'.repeat(65)}/${'x'.repeat(1024)}`,
+    `/files/an%00n/${'x'.repeat(1024)}`,
   ])('%s is refused with a word about why', (target) => {
     expect(() => refOfTarget(target)).toThrow(expect.objectContaining({ code: 'invalid' }));
   });
