@@ -226,6 +226,7 @@ describe('the log', () => {
     expect(door.lines[0]).toMatchObject({
       req: { method: 'GET', path: '/files/x', remoteAddress: '127.0.0.1' },
       res: { status: 404 },
+      msg: 'request answered',
     });
     expect(JSON.stringify(door.lines)).not.toContain('s3cret');
   });

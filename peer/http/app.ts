@@ -1,5 +1,4 @@
 import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
-import { pinoHttp } from 'pino-http';
 import { ShoalError } from '../../common/errors.js';
 import { connectionFacts, decideAccess } from './access.js';
 import { discardBody } from './body-intake.js';
@@ -25,7 +24,6 @@ export function createHttpDoor(deps: HttpDoorDeps, options: HttpDoorOptions): Ex
     return decision;
   };
   app.use(probes(deps));
-  app.use(logRequests(deps));
   app.use(observe(deps));
   app.use(filesHandler(deps, options, access));
   app.use(seedRoutes(deps, options, access));
@@ -71,44 +69,33 @@ function sendText(response: Response, status: number, text: string): void {
   response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' }).end(text);
 }
 
-/**
- * One line a request: method, path, from where, status, time; those that went well only for who debugs. No header is
- * ever logged.
- */
-function logRequests({ log }: HttpDoorDeps): RequestHandler {
-  return pinoHttp<Request, Response>({
-    logger: log,
-    quietReqLogger: true,
-    wrapSerializers: false,
-    customLogLevel: (_request, { statusCode }) => (statusCode >= 500 ? 'warn' : statusCode >= 400 ? 'info' : 'debug'),
-    serializers: {
-      req: (request: Request) => ({
-        method: request.method,
-        path: pathOf(request),
-        remoteAddress: request.socket.remoteAddress,
-      }),
-      res: (response: Response) => ({ status: response.statusCode }),
-      // What went wrong is logged where it is known.
-      err: () => undefined,
-    },
-  });
-}
-
 function pathOf({ originalUrl }: Request): string {
   const query = originalUrl.indexOf('?');
   return query === -1 ? originalUrl : originalUrl.slice(0, query);
 }
 
-/** Counts and times requests by the pattern of their route. */
-function observe({ metrics }: HttpDoorDeps): RequestHandler {
+/**
+ * Counts, times and logs requests when they are over: one line each with method, path, from where, status and time, of
+ * those that went well only for who debugs. No header is ever logged.
+ */
+function observe({ metrics, log }: HttpDoorDeps): RequestHandler {
   return (request, response, next) => {
     const begin = performance.now();
     response.once('close', () => {
+      const milliseconds = performance.now() - begin;
       const route = (response.locals['route'] as string | undefined) ?? 'none';
       const method = METHODS.has(request.method) ? request.method : 'other';
-      const code = response.writableFinished ? String(response.statusCode) : 'broken';
-      metrics.httpRequests.inc({ route, method, code });
-      metrics.httpSeconds.observe({ route }, (performance.now() - begin) / 1000);
+      const { statusCode: status, writableFinished: isWhole } = response;
+      metrics.httpRequests.inc({ route, method, code: isWhole ? String(status) : 'broken' });
+      metrics.httpSeconds.observe({ route }, milliseconds / 1000);
+      const level = status >= 500 ? 'warn' : status >= 400 ? 'info' : 'debug';
+      // Most requests are logged nowhere, and small files are asked for by the thousand.
+      if (!log.isLevelEnabled(level)) return;
+      const { remoteAddress } = request.socket;
+      log[level](
+        { req: { method: request.method, path: pathOf(request), remoteAddress }, res: { status }, milliseconds },
+        isWhole ? 'request answered' : 'request broken off',
+      );
     });
     next();
   };
