@@ -63,6 +63,8 @@ export class RunningFetch implements Fetch {
   #isOpening = false;
   #isOver = false;
   #receivedBytes = 0;
+  /** A chunk that was missing has come. */
+  #hasNew = false;
   #doneBytes = 0;
   #sawDamage = false;
   #lastUsefulMs: number;
@@ -352,7 +354,6 @@ export class RunningFetch implements Fetch {
   }
 
   #gotBytes(name: string, bytes: number): void {
-    if (this.#receivedBytes === 0) this.#deps.observer.firstByte((this.#deps.now() - this.#startedAtMs) / 1000);
     this.#receivedBytes += bytes;
     this.#senders.add(name);
     this.#deps.observer.receivedBytes(bytes);
@@ -377,6 +378,7 @@ export class RunningFetch implements Fetch {
       const arrival = picker.arrived(name, chunk);
       this.#deps.observer.chunk(isNew && arrival === 'new' ? 'ok' : 'duplicate');
       this.#candidates.proved(name);
+      if (isNew) this.#noteFirst();
       if (isNew) this.#tell(chunk, name, file.manifest.chunkLength(chunk));
       if (picker.isComplete) void this.#end(undefined);
       else this.#wake();
@@ -386,6 +388,12 @@ export class RunningFetch implements Fetch {
       // Not awaited: the end waits for all writes, and this is one of them.
       else void this.#end(failure);
     }
+  }
+
+  #noteFirst(): void {
+    if (this.#hasNew) return;
+    this.#hasNew = true;
+    this.#deps.observer.firstByte((this.#deps.now() - this.#startedAtMs) / 1000);
   }
 
   #gotWrongBytes(name: string, chunk: number): void {
