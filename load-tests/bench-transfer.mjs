@@ -9,12 +9,13 @@ import { findProgram, plainEnvironment, wholeNumber } from './bench-command.mjs'
 import { BenchSwarms, freePort } from './passing-swarms.mjs';
 
 const USAGE = `npm run bench:transfer [-- OPTION ...]
-  --runs N       how often the large file is moved (default 3)
-  --mib N        its size in MiB (default 1024)
-  --big          also move one of four times that size, for the memory that it takes
-  --files N      files in the catalogue that is listed (default 100000)
-  --commands N   how often each command is started whose time is that of starting it (default 10)
-  --dir FOLDER   where the data goes while it runs (default data)`;
+  --runs N           how often the large file is moved (default 3)
+  --mib N            its size in MiB (default 1024)
+  --big              also move one of four times that size, for the memory that it takes
+  --door-seconds N   how long small files are asked for over HTTP, each time (default 4)
+  --files N          files in the catalogue that is listed (default 100000)
+  --commands N       how often each command is started whose time is that of starting it (default 10)
+  --dir FOLDER       where the data goes while it runs (default data)`;
 
 const options = readOptions();
 if (process.platform !== 'linux') {
@@ -93,6 +94,7 @@ function readOptions() {
         big: { type: 'boolean', default: false },
         commands: { type: 'string', default: '10' },
         files: { type: 'string', default: '100000' },
+        'door-seconds': { type: 'string', default: '4' },
         dir: { type: 'string', default: join(root, 'data') },
         help: { type: 'boolean', short: 'h' },
       },
@@ -107,6 +109,7 @@ function readOptions() {
       isBig: values.big,
       commands: wholeNumber('--commands', values.commands, 999),
       files: wholeNumber('--files', values.files, 10_000_000),
+      doorSeconds: wholeNumber('--door-seconds', values['door-seconds'], 600),
     };
     return { bench, parent: values.dir };
   } catch (error) {

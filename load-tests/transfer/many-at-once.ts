@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type BenchEnvironment, type BenchPeer, withSwarm } from './environment.js';
-import { loopLagSeconds } from './loop-lag.js';
+import { loopLagSeconds } from './peer-metric.js';
 import { usageOf } from './process-usage.js';
 import { publish } from './shoal-transfer.js';
 import { makeRandomFile } from './work-file.js';

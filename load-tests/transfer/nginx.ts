@@ -79,6 +79,7 @@ http {
   sendfile on;
   tcp_nopush on;
   access_log off;
+  keepalive_requests 1000000;
   default_type application/octet-stream;
   ${passing.map((name) => `${name}_temp_path "${folder}/nginx-${name}";`).join('\n  ')}
   server {

@@ -1,3 +1,4 @@
+import { doorReport } from './door-report.js';
 import { formatFileSize, formatMiB, formatSpread, markdownTable, spreadOf } from './figures.js';
 import type { Round } from './round.js';
 import type { TransferBenchOptions, TransferFigures } from './transfer-bench.js';
@@ -28,6 +29,7 @@ export function formatReport(figures: TransferFigures, options: TransferBenchOpt
     '',
     memoryTable(figures, options),
     '',
+    ...doorReport(figures.door, size),
     '### Starting a command',
     '',
     startUpTable(figures),
@@ -43,9 +45,9 @@ export function formatReport(figures: TransferFigures, options: TransferBenchOpt
   ].join('\n');
 }
 
-function commandOf({ runs, bytes, isBig, commands, files }: TransferBenchOptions): string {
-  const big = isBig ? ' --big' : '';
-  return `npm run bench:transfer -- --runs ${runs} --mib ${bytes / 2 ** 20} --commands ${commands} --files ${files}${big}`;
+function commandOf({ runs, bytes, isBig, commands, files, doorSeconds }: TransferBenchOptions): string {
+  const counts = `--runs ${runs} --mib ${bytes / 2 ** 20} --commands ${commands} --files ${files}`;
+  return `npm run bench:transfer -- ${counts} --door-seconds ${doorSeconds}${isBig ? ' --big' : ''}`;
 }
 
 /** One way to move a file, in each of the rounds. */

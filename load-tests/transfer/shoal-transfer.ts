@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type BenchEnvironment, type BenchPeer, runShoal } from './environment.js';
-import { loopLagSeconds } from './loop-lag.js';
 import type { MeasuredCommand } from './measured-command.js';
+import { loopLagSeconds, peerMetric } from './peer-metric.js';
 import { type ProcessUsage, usageOf } from './process-usage.js';
 import { settle, withCopy } from './work-file.js';
 
@@ -83,18 +83,11 @@ export async function removeEverywhere(
   await runShoal(bench, peers[0], ['rm', basename(source), '--quiet']);
   const deadline = performance.now() + REMOVAL_MS;
   for (const peer of peers) {
-    while ((await storedBytes(peer, bench.signal)) > 0) {
+    while ((await peerMetric(peer, 'shoal_peer_store_used_bytes', bench.signal)) > 0) {
       if (performance.now() > deadline) throw new Error(`${peer.name} still keeps a file that was removed`);
       await wait(LOOK_MS);
     }
   }
-}
-
-async function storedBytes({ url }: BenchPeer, signal: AbortSignal): Promise<number> {
-  const metrics = await (await fetch(`${url}/metrics`, { signal })).text();
-  const bytes = /^shoal_peer_store_used_bytes (\d+)$/m.exec(metrics)?.[1];
-  if (bytes === undefined) throw new Error(`${url}/metrics does not say how full the store is`);
-  return Number(bytes);
 }
 
 /** The peer begins to write to FILE when it has verified and stored all of it. */

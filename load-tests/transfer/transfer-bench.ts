@@ -1,11 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import { loadavg } from 'node:os';
+import { type DoorFigures, measureDoor } from './door.js';
 import { type BenchEnvironment, withSwarm } from './environment.js';
 import { formatFileSize } from './figures.js';
 import { type ListingFigures, measureListing } from './listing.js';
 import { describeMachine } from './machine.js';
 import { type ManyFigures, measureMany } from './many-at-once.js';
-import { startNginx } from './nginx.js';
+import { type Nginx, startNginx } from './nginx.js';
 import { formatReport } from './report.js';
 import { type Round, runRound, servedFolder } from './round.js';
 import { measureStartUp, type StartUpFigure } from './start-up.js';
@@ -14,7 +15,7 @@ import { measureStartUp, type StartUpFigure } from './start-up.js';
  * The bench of transfers, each part in a swarm of its own, so that no figure depends on what ran before:
  *
  *   a small file, and how long commands take to start -> rounds with the large file -> (a very large file)
- *   -> many at once -> a full catalogue
+ *   -> many at once -> small files and first bytes over HTTP -> a full catalogue
  */
 
 const SMALL_BYTES = 64 * 2 ** 20;
@@ -35,6 +36,8 @@ export interface TransferBenchOptions {
   readonly commands: number;
   /** Files in the full catalogue. */
   readonly files: number;
+  /** How long small files are asked for over HTTP, each time. */
+  readonly doorSeconds: number;
 }
 
 /** All that was found. */
@@ -49,6 +52,7 @@ export interface TransferFigures {
   readonly single: readonly { readonly bytes: number; readonly round: Round }[];
   readonly rounds: readonly Round[];
   readonly many: ManyFigures;
+  readonly door: DoorFigures;
   readonly listing: ListingFigures;
 }
 
@@ -57,25 +61,27 @@ export async function runTransferBench(bench: BenchEnvironment, options: Transfe
   const loadBefore = loadavg()[0] ?? 0;
   await mkdir(servedFolder(bench));
   const machine = await describeMachine(bench.folder);
+  const { nginx, missing } = await nginxIfThere(bench);
+  try {
+    const parts = await measureParts(bench, options, nginx);
+    return formatReport({ machine, loadBefore, missing, ...parts }, options);
+  } finally {
+    await nginx?.stop();
+  }
+}
+
+async function measureParts(bench: BenchEnvironment, options: TransferBenchOptions, nginx: Nginx | undefined) {
+  const { runs, bytes, doorSeconds } = options;
   const small = await measureSmall(bench, options);
-  const { rounds, missing } = await measureRounds(bench, options);
-  const big = options.isBig ? [await measureBig(bench, options.bytes * BIG_FACTOR)] : [];
-  const manyBytes = Math.round((options.bytes * MANY_FACTOR) / MANY);
+  const rounds = await measureRounds(bench, options, nginx);
+  const big = options.isBig ? [await measureBig(bench, bytes * BIG_FACTOR)] : [];
+  const manyBytes = Math.round((bytes * MANY_FACTOR) / MANY);
   bench.say(`${MANY} of ${formatFileSize(manyBytes)} at once`);
   const many = await measureMany(bench, { count: MANY, bytes: manyBytes });
+  const door = await measureDoor(bench, { rounds: runs, seconds: doorSeconds, bytes, nginx });
   bench.say(`a catalogue of ${options.files} files`);
   const listing = await measureListing(bench, options);
-  const figures: TransferFigures = {
-    machine,
-    loadBefore,
-    missing,
-    startUp: small.startUp,
-    single: [small, ...big],
-    rounds,
-    many,
-    listing,
-  };
-  return formatReport(figures, options);
+  return { startUp: small.startUp, single: [small, ...big], rounds, many, door, listing };
 }
 
 async function measureSmall(bench: BenchEnvironment, { commands }: TransferBenchOptions) {
@@ -95,21 +101,19 @@ async function measureBig(bench: BenchEnvironment, bytes: number) {
   });
 }
 
-async function measureRounds(bench: BenchEnvironment, { runs, bytes }: TransferBenchOptions) {
-  const { nginx, missing } = await nginxIfThere(bench);
-  try {
-    const rounds = await withSwarm(bench, 2, async (swarm) => {
-      const found: Round[] = [];
-      for (let number = 1; number <= runs; number += 1) {
-        bench.say(`${formatFileSize(bytes)}, round ${number} of ${runs}`);
-        found.push(await runRound({ bench, swarm, beside: { nginx } }, { number, bytes }));
-      }
-      return found;
-    });
-    return { rounds, missing };
-  } finally {
-    await nginx?.stop();
-  }
+async function measureRounds(
+  bench: BenchEnvironment,
+  { runs, bytes }: TransferBenchOptions,
+  nginx: Nginx | undefined,
+): Promise<readonly Round[]> {
+  return await withSwarm(bench, 2, async (swarm) => {
+    const found: Round[] = [];
+    for (let number = 1; number <= runs; number += 1) {
+      bench.say(`${formatFileSize(bytes)}, round ${number} of ${runs}`);
+      found.push(await runRound({ bench, swarm, beside: { nginx } }, { number, bytes }));
+    }
+    return found;
+  });
 }
 
 async function nginxIfThere(bench: BenchEnvironment) {
