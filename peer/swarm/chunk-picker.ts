@@ -45,6 +45,9 @@ export type Arrival = 'new' | 'duplicate';
 /** Chunks scanned for the rarest one before the best so far is taken. */
 const SCAN_LIMIT = 2048;
 
+/** What would come so soon is on its way already, and taking it back is too late. */
+const LEAST_GAIN_MS = 100;
+
 /** The pure heart of a fetch. One picker serves one file. */
 export class ChunkPicker {
   readonly #options: ChunkPickerOptions;
@@ -257,7 +260,8 @@ export class ChunkPicker {
       .sort((a, b) => b.waitMs(this.#options.chunkBytes) - a.waitMs(this.#options.chunkBytes));
     for (const other of others) {
       const hasStalled = nowMs - other.lastHeardMs >= this.#options.stallMs;
-      if (!hasStalled && other.waitMs(this.#options.chunkBytes) <= 2 * chunkMs) return undefined;
+      const worthMs = Math.max(2 * chunkMs, LEAST_GAIN_MS);
+      if (!hasStalled && other.waitMs(this.#options.chunkBytes) <= worthMs) return undefined;
       const chunk = [...other.asked.keys()].findLast(
         (candidate) => neighbour.have.has(candidate) && this.#askers(candidate) === 1,
       );
