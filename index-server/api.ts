@@ -31,10 +31,14 @@ export const LIMITS = {
   tags: 32,
   /** Users that a private file may be shared with. */
   readers: 100,
+  /** Versions of a name that an index may be set to keep. */
+  versions: 1000,
   /** Copies that may be asked for. */
   replicas: 100,
   /** Holdings in one announcement. */
   announce: 1000,
+  /** Records that holders keep beside a file; of more names for the same content, the index alone knows the others. */
+  records: 100,
   /** Holders in one answer. */
   holders: 64,
   /** References in one question. */

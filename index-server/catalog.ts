@@ -167,7 +167,15 @@ export type PublishingCatalog = Pick<
 /** What finds files. */
 export type FindingCatalog = Pick<
   Catalog,
-  'current' | 'versionsWithId' | 'visibleWithName' | 'list' | 'search' | 'knownIds' | 'removedIds' | 'allVersionsWithId'
+  | 'current'
+  | 'versionsWithId'
+  | 'visibleWithName'
+  | 'list'
+  | 'search'
+  | 'knownIds'
+  | 'removedIds'
+  | 'allVersionsWithId'
+  | 'recordsWithIds'
 >;
 
 /** Peers and their orders. */
@@ -188,7 +196,7 @@ export type PeerCatalog = Pick<
 /** Who holds what. */
 export type HoldingCatalog = Pick<
   Catalog,
-  'hold' | 'release' | 'beginFull' | 'endFull' | 'holders' | 'completeAmong' | 'countCopies' | 'holdingsOf'
+  'hold' | 'release' | 'beginFull' | 'endFull' | 'holders' | 'completeAmong' | 'holdingsOf'
 >;
 
 /**
@@ -240,8 +248,11 @@ export interface Catalog {
   ): Promise<{ readonly row: FileRow; readonly released: readonly FileRow[] }>;
   /** The current version of a name. Not filtered by reader: for the owner and for checks after it. */
   current(ownerId: string, name: string): Promise<FileRow | undefined>;
-  /** Every version, current or not, with this id that the reader may read; the reader's own first, then newest. */
-  versionsWithId(id: string, reader: Reader): Promise<readonly FileRow[]>;
+  /**
+   * Versions, current or not, with this id that the reader may read, at most `limit`: the reader's own first, then the
+   * newest. (Of more than `limit` own ones, not always the newest.)
+   */
+  versionsWithId(id: string, reader: Reader, limit: number): Promise<readonly FileRow[]>;
   /** Current files of this exact name that the reader may read, at most `limit`, in order of owner name. */
   visibleWithName(name: string, reader: Reader, limit: number): Promise<readonly FileRow[]>;
   /** In byte order of (name, owner). */
@@ -270,8 +281,13 @@ export interface Catalog {
   knownIds(ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** Which of these ids have no version left, and had one that was removed, displaced by newer ones, or has a tombstone. */
   removedIds(ids: readonly string[]): Promise<ReadonlySet<string>>;
-  /** All versions with this id in any order, whoever may read them: for replication and restoring, never for answers to users. */
-  allVersionsWithId(id: string): Promise<readonly FileRow[]>;
+  /**
+   * Versions with this id, at most `limit`, whoever may read them: for replication and restoring, never for answers to
+   * users. Those that want the most copies come first; while nothing changes, the answer does not either.
+   */
+  allVersionsWithId(id: string, limit: number): Promise<readonly FileRow[]>;
+  /** The records of {@link allVersionsWithId}, for each of the ids that has a version. */
+  recordsWithIds(ids: readonly string[], limit: number): Promise<ReadonlyMap<string, readonly string[]>>;
   /**
    * Takes back versions that an earlier life of this catalog signed, and newer records of versions that are there (see
    * record-revision.ts). Skips those that are there as they are or newer, that a tombstone is proof against, or that newer
@@ -324,8 +340,6 @@ export interface Catalog {
   ): Promise<readonly { readonly peer: string; readonly address: string; readonly complete: boolean }[]>;
   /** Which of `peers` hold all of it, live or not. */
   completeAmong(id: string, peers: readonly string[]): Promise<readonly string[]>;
-  /** How many live peers hold all of it. */
-  countCopies(id: string, now: number): Promise<number>;
   /** Holdings of a peer, in order of id, for repair after it is gone. */
   holdingsOf(peer: string, page: PageRequest): Promise<Page<HoldingRow>>;
 

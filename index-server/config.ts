@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { EnvReader } from '../common/env.js';
 import { LOG_LEVELS } from '../common/log.js';
 import { isLoopback } from '../common/loopback.js';
+import { LIMITS } from './api.js';
 
 /** Settings of the index server. Times are in milliseconds. */
 export interface IndexConfig {
@@ -38,7 +39,7 @@ export function readConfig(env: NodeJS.ProcessEnv): IndexConfig {
     signingKeyFile: readSigningKeyFile(reader, store),
     joinSecret: readJoinSecret(reader, listenAddress),
     sessionMs: reader.int('SHOAL_SESSION_HOURS', { fallback: 24, min: 1, max: 8760 }) * 3_600_000,
-    keepVersions: reader.int('SHOAL_KEEP_VERSIONS', { fallback: 10, min: 1, max: 1000 }),
+    keepVersions: reader.int('SHOAL_KEEP_VERSIONS', { fallback: 10, min: 1, max: LIMITS.versions }),
     leaseMs: reader.int('SHOAL_LEASE_SECONDS', { fallback: 10, min: 1, max: 3600 }) * 1000,
     repairAfterMs: reader.int('SHOAL_REPAIR_AFTER_SECONDS', { fallback: 60, min: 0, max: 86_400 }) * 1000,
     podWatch: readPodWatch(reader),

@@ -114,6 +114,14 @@ describe('the file of the embedded catalog', () => {
     expect(database.all('SELECT id FROM gone_ids')).toHaveLength(3);
   });
 
+  test('tells the records of more ids than are read at once', async () => {
+    const catalog = await open(join(folder, 'records.db'));
+    const names = Array.from({ length: 450 }, (_, n) => `name ${n}`);
+    await catalog.restore(names.map((name) => fileRow({ name, id: idOf(name) })));
+    const records = await catalog.recordsWithIds(names.map(idOf), 1);
+    expect(names.map((name) => records.get(idOf(name)))).toEqual(names.map((name) => [`signed ${name} 1`]));
+  });
+
   test('is never read through from end to end for a query', async () => {
     const path = join(folder, 'plans.db');
     const database = new RecordingDatabase({ logSync: logSyncOf(path) }, { path });
@@ -164,8 +172,9 @@ async function useEverything(catalog: Catalog): Promise<void> {
   await catalog.list({ tags: ['a=1', 'b=2'], ownerId: 'x', prefix: 'm' }, reader, { limit: 1 });
   await catalog.list({}, reader, { limit: 1 });
   await catalog.search('model bin', reader, { limit: 1 });
-  await catalog.versionsWithId(row.id, reader);
-  await catalog.allVersionsWithId(row.id);
+  await catalog.versionsWithId(row.id, reader, 1);
+  await catalog.allVersionsWithId(row.id, 1);
+  await catalog.recordsWithIds([row.id], 1);
   await catalog.visibleWithName(row.name, reader, 1);
   await catalog.knownIds([row.id]);
   await catalog.removedIds([row.id]);
@@ -190,7 +199,6 @@ async function useEverything(catalog: Catalog): Promise<void> {
   await catalog.hold('peer-0', [{ id: row.id, complete: true }]);
   await catalog.holders(row.id, { now: 0, limit: 2, random: 0.5 });
   await catalog.completeAmong(row.id, ['peer-0', 'peer-1']);
-  await catalog.countCopies(row.id, 0);
   await catalog.holdingsOf('peer-0', { limit: 1 });
   await catalog.endFull('peer-0', await catalog.beginFull('peer-0'));
   await catalog.release('peer-0', [row.id]);

@@ -94,7 +94,7 @@ export class Finding {
       if (ref !== ticket.file) throw noFile(ref);
       // Made out to a peer, for a copy: who may read the file is no business of that, but it must be this peer.
       if (!ticket.sub.startsWith(PEER_SUBJECT)) return resolve(catalog, ref, user);
-      const [row] = ticket.sub === `${PEER_SUBJECT}${peer?.name}` ? await catalog.allVersionsWithId(ref) : [];
+      const [row] = ticket.sub === `${PEER_SUBJECT}${peer?.name}` ? await catalog.allVersionsWithId(ref, 1) : [];
       if (row === undefined) throw noFile(ref);
       return row;
     }
@@ -104,9 +104,8 @@ export class Finding {
   }
 
   async #isPublisher({ user, peer }: Caller, row: FileRow): Promise<boolean> {
-    if (row.ownerId !== user.id) return false;
-    const holders = await this.#deps.holders.of(row.id, Number.MAX_SAFE_INTEGER);
-    return holders.some((holder) => holder.peer === peer?.name && holder.complete);
+    if (row.ownerId !== user.id || peer === undefined) return false;
+    return (await this.#deps.catalog.completeAmong(row.id, [peer.name])).length > 0;
   }
 
   /** Whom a file is shared with is its owner's business; others learn that they are among them. */

@@ -11,7 +11,7 @@ import type {
   Peer,
   ReportBody,
 } from './api.js';
-import { recordsRevision } from './api.js';
+import { LIMITS, recordsRevision } from './api.js';
 import { PEER_SUBJECT } from './auth.js';
 import type { Catalog, PeerRow } from './catalog.js';
 import type { IndexMetrics } from './metrics.js';
@@ -201,18 +201,24 @@ export class Membership {
     }
     const complete = held.filter((holding) => holding.complete).map(({ id }) => id);
     if (complete.length > 0) await catalog.deleteOrders(peer, 'replicate', complete);
-    for (const { id, revision } of held) {
-      if (revision !== undefined && known.has(id)) await this.#compareRecords(peer, id, revision);
-    }
+    const compared = held.filter(({ id, revision }) => revision !== undefined && known.has(id));
+    if (compared.length > 0) await this.#compareRecords(peer, compared);
   }
 
-  /** The order goes first and the records are read after, so that a change in between is not lost. */
-  async #compareRecords(peer: string, id: string, revision: string): Promise<void> {
+  /** The orders go first and the records are read after, so that a change in between is not lost. */
+  async #compareRecords(peer: string, held: AnnounceRequest['held']): Promise<void> {
     const { catalog, replicator } = this.#deps;
-    await catalog.deleteOrders(peer, 'update', [id]);
-    const versions = await catalog.allVersionsWithId(id);
-    if (versions.length === 0 || recordsRevision(versions.map(({ record }) => record)) === revision) return;
-    await replicator.recordsOutdated(peer, id);
+    const ids = held.map(({ id }) => id);
+    await catalog.deleteOrders(peer, 'update', ids);
+    const records = await catalog.recordsWithIds(ids, LIMITS.records);
+    const outdated = held.filter(({ id, revision }) => {
+      const current = records.get(id);
+      return current !== undefined && recordsRevision(current) !== revision;
+    });
+    await replicator.recordsOutdated(
+      peer,
+      outdated.map(({ id }) => id),
+    );
   }
 
   async #endFull(peer: PeerIdentity, mark: string | undefined): Promise<void> {

@@ -12,8 +12,6 @@ import type { Signer } from './signer.js';
 
 /** Orders in one heartbeat answer. */
 const ORDERS_AT_ONCE = 32;
-/** Records of one file in an order; more names for the same content are not kept beside it. */
-const RECORDS_MAX = 100;
 /** Holders that a replicating peer is told of. */
 const HOLDERS_TOLD = Math.min(16, LIMITS.holders);
 /** A peer that has not made a copy in this time is not going to; another one is asked. */
@@ -40,7 +38,7 @@ export class Orders {
   async for(peer: PeerRow): Promise<readonly Order[]> {
     const orders: Order[] = [];
     for (const row of await this.#deps.catalog.ordersFor(peer.name, ORDERS_AT_ONCE)) {
-      const versions = await this.#deps.catalog.allVersionsWithId(row.id);
+      const versions = await this.#deps.catalog.allVersionsWithId(row.id, LIMITS.records);
       const order = await this.#orderOf(row, versions, peer);
       if (order === 'obsolete') await this.#deps.catalog.deleteOrders(peer.name, row.kind, [row.id]);
       else if (order !== 'later') orders.push(order);
@@ -52,10 +50,7 @@ export class Orders {
     const { id, kind } = row;
     if (kind === 'drop') return versions.length === 0 ? { do: 'drop', id } : 'obsolete';
     if (versions.length === 0) return 'obsolete';
-    const records = [...versions]
-      .sort((a, b) => b.publishedAt - a.publishedAt)
-      .slice(0, RECORDS_MAX)
-      .map(({ record }) => record);
+    const records = versions.map(({ record }) => record);
     if (kind === 'update') return { do: 'update', id, records };
     return this.#replicate(row, { versions, records, peer });
   }
@@ -65,7 +60,9 @@ export class Orders {
     { versions, records, peer }: { versions: readonly FileRow[]; records: string[]; peer: PeerRow },
   ): Promise<Order | 'obsolete' | 'later'> {
     const { replicator, signer, now } = this.#deps;
-    if (await replicator.hasCopies(id, versions, peer.name)) return 'obsolete';
+    // The first one wants the most.
+    const wanted = versions[0]?.replicas ?? 0;
+    if (await replicator.hasCopies(id, wanted, peer.name)) return 'obsolete';
     if (peer.state === 'draining' || now() - createdAt > REPLICATE_WITHIN_MS) {
       await replicator.ensureCopies(id, { excluded: [peer.name] });
       return 'obsolete';

@@ -30,6 +30,7 @@ export interface ListedPeer {
 interface View {
   readonly rowsVersion: number;
   readonly podsVersion: number;
+  readonly madeAtMs: number;
   /** When the first lease ends, which changes it, or its figures are old. */
   readonly untilMs: number;
   readonly all: readonly ListedPeer[];
@@ -46,6 +47,8 @@ export interface UnfitPeers {
   readonly draining: readonly string[];
 }
 
+/** How long peers that come and go are gathered before the view is made anew, in milliseconds a peer: its cost grows with them. */
+const GATHER_MS_A_PEER = 0.01;
 /** Every thousand peers make a read of the store so much rarer, as they do heartbeats. */
 const PEERS_A_MAX_AGE = 1000;
 
@@ -143,9 +146,11 @@ export class PeerDirectory {
     const now = this.#deps.now();
     const rowsVersion = this.#rows.version;
     const view = this.#view;
-    const isSame = view?.rowsVersion === rowsVersion && view.podsVersion === pods.version;
-    if (isSame && now < view.untilMs) return view;
-    this.#view = { rowsVersion, ...viewOf(rows, pods, { now, maxAgeMs: this.#maxAgeMs }) };
+    if (view !== undefined && now < view.untilMs) {
+      const isSame = view.rowsVersion === rowsVersion && view.podsVersion === pods.version;
+      if (isSame || now < view.madeAtMs + Math.floor(rows.length * GATHER_MS_A_PEER)) return view;
+    }
+    this.#view = { rowsVersion, madeAtMs: now, ...viewOf(rows, pods, { now, maxAgeMs: this.#maxAgeMs }) };
     return this.#view;
   }
 }
@@ -154,7 +159,7 @@ function viewOf(
   rows: readonly PeerRow[],
   pods: PodVerdicts,
   { now, maxAgeMs }: { readonly now: number; readonly maxAgeMs: number },
-): Omit<View, 'rowsVersion'> {
+): Omit<View, 'rowsVersion' | 'madeAtMs'> {
   const all: ListedPeer[] = [];
   const live: PeerRow[] = [];
   const unfit = { gone: [] as string[], draining: [] as string[] };

@@ -109,7 +109,7 @@ export class Publishing {
     const { catalog, replicator } = this.#deps;
     if (released.length > 0) await replicator.versionsGone(released);
     // The publisher gets this record in its answer; it needs an update only if the id has others besides.
-    const versions = await catalog.allVersionsWithId(row.id);
+    const versions = await catalog.allVersionsWithId(row.id, 2);
     await replicator.recordsChanged(row.id, versions.length === 1 ? publisher : undefined);
   }
 

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from '../common/log.js';
 import type { Catalog, PeerRow } from './catalog.js';
 import type { IndexMetrics } from './metrics.js';
@@ -111,7 +112,9 @@ export class Repair {
     return page.next === null ? undefined : { peer, token: page.next };
   }
 
-  #check(id: string): Promise<unknown> {
-    return this.#deps.replicator.ensureCopies(id, { awayMs: this.#options.afterMs });
+  async #check(id: string): Promise<void> {
+    // A store that answers at once would keep everybody else waiting until the step is over.
+    await nextTurn();
+    await this.#deps.replicator.ensureCopies(id, { awayMs: this.#options.afterMs });
   }
 }

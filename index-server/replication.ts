@@ -30,6 +30,8 @@ export function missingCopies(plan: Pick<CopyPlan, 'wanted' | 'complete'>): numb
  * peer. Equals are ordered by rendezvous hashing of (peer, file), which spreads files evenly.
  */
 export function planCopies(plan: CopyPlan): readonly PeerRow[] {
+  const missing = missingCopies(plan);
+  if (missing === 0) return [];
   const taken = new Set([...plan.complete, ...plan.excluded]);
   return plan.peers
     .filter((peer) => !taken.has(peer.name) && peer.bytesFree >= plan.sizeBytes)
@@ -39,7 +41,7 @@ export function planCopies(plan: CopyPlan): readonly PeerRow[] {
       weight: hash32(`${peer.name}/${plan.id}`),
     }))
     .sort((a, b) => b.room - a.room || b.weight - a.weight || (a.peer.name < b.peer.name ? -1 : 1))
-    .slice(0, missingCopies(plan))
+    .slice(0, missing)
     .map(({ peer }) => peer);
 }
 

@@ -39,19 +39,15 @@ export class Replicator {
     id: string,
     { excluded = [], awayMs = 0 }: { readonly excluded?: readonly string[]; readonly awayMs?: number } = {},
   ): Promise<readonly PeerRow[]> {
-    const versions = await this.#deps.catalog.allVersionsWithId(id);
-    const [first] = versions;
+    const { catalog, directory } = this.#deps;
+    const [first] = await catalog.allVersionsWithId(id, 1);
     if (first === undefined) {
       this.#setShort(id, false);
       return [];
     }
-    const plan = {
-      id,
-      sizeBytes: first.size,
-      wanted: wantedCopies(versions),
-      excluded,
-      ...(await this.#holdersOf(id, awayMs)),
-    };
+    const { size: sizeBytes, replicas: wanted } = first;
+    const complete = await this.#completeHolders(id, { enough: wanted, awayMs });
+    const plan = { id, sizeBytes, wanted, excluded, complete, peers: await directory.live() };
     this.#setShort(id, missingCopies(plan) > 0);
     if (plan.complete.length === 0) return [];
     const targets = planCopies(plan);
@@ -63,11 +59,11 @@ export class Replicator {
     return targets;
   }
 
-  /** Whether a file has all its copies, without those on `exceptPeer`. */
-  async hasCopies(id: string, versions: readonly FileRow[], exceptPeer: string): Promise<boolean> {
-    const { complete } = await this.#holdersOf(id, 0);
-    const others = complete.filter((peer) => peer !== exceptPeer);
-    return missingCopies({ wanted: wantedCopies(versions), complete: others }) === 0;
+  /** Whether a file has the copies wanted, without one on `exceptPeer`. */
+  async hasCopies(id: string, wanted: number, exceptPeer: string): Promise<boolean> {
+    const holders = await this.#completeHolders(id, { enough: wanted + 1, awayMs: 0 });
+    const others = holders.filter((peer) => peer !== exceptPeer);
+    return missingCopies({ wanted, complete: others }) === 0;
   }
 
   /** The records of a file are not what its holders keep any more: tells them, `exceptPeer` left out. */
@@ -90,19 +86,29 @@ export class Replicator {
     }
   }
 
-  /** One peer's records of a file are not the current ones. */
-  async recordsOutdated(peer: string, id: string): Promise<void> {
-    await this.#give([peer], 'update', id);
+  /** What a peer keeps as the records of these files are not the current ones. */
+  async recordsOutdated(peer: string, ids: readonly string[]): Promise<void> {
+    await this.#addOrders(
+      ids.map((id) => ({ peer, id })),
+      'update',
+    );
   }
 
-  async #holdersOf(id: string, awayMs: number): Promise<{ complete: readonly string[]; peers: readonly PeerRow[] }> {
+  /** Peers whose copies count: all of them, or at least `enough`. Nobody needs to know a whole crowd. */
+  async #completeHolders(
+    id: string,
+    { enough, awayMs }: { readonly enough: number; readonly awayMs: number },
+  ): Promise<readonly string[]> {
     const { catalog, directory, now } = this.#deps;
     // A copy on a peer that is leaving is a copy to fetch from, not one to count on.
     // By its own word: a killed pod comes back more often than not, and a copy is not made anew for each restart.
     const leaving = await directory.leaving();
-    const holders = await catalog.holders(id, { now: now() - awayMs, limit: HOLDERS_TOLD, random: 0 });
-    const complete = holders.filter((holder) => holder.complete && !leaving.has(holder.peer)).map(({ peer }) => peer);
-    return { complete, peers: await directory.live() };
+    for (let limit = enough; ; limit *= 4) {
+      const holders = await catalog.holders(id, { now: now() - awayMs, limit, random: 0 });
+      const complete = holders.filter((holder) => holder.complete && !leaving.has(holder.peer));
+      const isAll = holders.length < limit || holders.length >= HOLDERS_TOLD;
+      if (isAll || complete.length >= enough) return complete.map(({ peer }) => peer);
+    }
   }
 
   async #holderNames(id: string): Promise<readonly string[]> {
@@ -111,10 +117,17 @@ export class Replicator {
   }
 
   async #give(peers: readonly string[], kind: OrderRow['kind'], id: string): Promise<void> {
-    if (peers.length === 0) return;
+    await this.#addOrders(
+      peers.map((peer) => ({ peer, id })),
+      kind,
+    );
+  }
+
+  async #addOrders(orders: readonly Pick<OrderRow, 'peer' | 'id'>[], kind: OrderRow['kind']): Promise<void> {
+    if (orders.length === 0) return;
     const createdAt = this.#deps.now();
-    await this.#deps.catalog.addOrders(peers.map((peer) => ({ peer, id, kind, createdAt })));
-    this.#deps.metrics.orders.inc({ kind }, peers.length);
+    await this.#deps.catalog.addOrders(orders.map((order) => ({ ...order, kind, createdAt })));
+    this.#deps.metrics.orders.inc({ kind }, orders.length);
   }
 
   #setShort(id: string, isShort: boolean): void {
@@ -123,9 +136,4 @@ export class Replicator {
     if (isShort && this.#short.size < SHORT_MAX) this.#short.add(id);
     this.#deps.metrics.underReplicated.set(this.#short.size);
   }
-}
-
-/** The most that any version of an id asks for. */
-function wantedCopies(versions: readonly FileRow[]): number {
-  return versions.reduce((most, version) => Math.max(most, version.replicas), 0);
 }

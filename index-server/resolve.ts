@@ -1,5 +1,5 @@
 import { ShoalError } from '../common/errors.js';
-import { isFileId } from './api.js';
+import { isFileId, LIMITS } from './api.js';
 import type { Catalog, FileRow, UserRow } from './catalog.js';
 
 /*
@@ -10,13 +10,16 @@ import type { Catalog, FileRow, UserRow } from './catalog.js';
 /** How many files an ambiguous reference names as candidates. */
 const CANDIDATES = 20;
 
+/** More versions than a name can keep: so many of one content are of several names. */
+const OWN_MAX = LIMITS.versions + 1;
+
 /** What {@link resolve} asks the catalog. */
 export type ResolveCatalog = Pick<Catalog, 'versionsWithId' | 'current' | 'userByName' | 'visibleWithName'>;
 
 /** The version that `ref` means to `user`. Throws `not_found`, or `conflict` with the candidates. */
 export async function resolve(catalog: ResolveCatalog, ref: string, user: UserRow): Promise<FileRow> {
   const reader = { userId: user.id };
-  if (isFileId(ref)) return orNoFile((await catalog.versionsWithId(ref, reader))[0], ref);
+  if (isFileId(ref)) return orNoFile((await catalog.versionsWithId(ref, reader, 1))[0], ref);
   const exact = (await catalog.current(user.id, ref)) ?? (await ofNamedOwner(catalog, ref, user));
   if (exact !== undefined) return exact;
   const visible = await catalog.visibleWithName(ref, reader, CANDIDATES);
@@ -38,7 +41,7 @@ export async function resolveOwn(catalog: ResolveCatalog, ref: string, user: Use
     throw new ShoalError('denied', `'${ref}' belongs to ${found.owner}; only its owner may change it`);
   }
   if (!isFileId(ref)) return { kind: 'name', rows: [found] };
-  const versions = await catalog.versionsWithId(ref, { userId: user.id });
+  const versions = await catalog.versionsWithId(ref, { userId: user.id }, OWN_MAX);
   const own = versions.filter((row) => row.ownerId === user.id).sort((a, b) => b.version - a.version);
   if (new Set(own.map((row) => row.name)).size > 1) throw ambiguous(ref, own);
   const [first = found, ...rest] = own;

@@ -56,7 +56,7 @@ describe('an index whose store was lost', () => {
     for (const ref of ['private', 'ann/private', idOf('private')]) {
       await expect(index.client.stat({ bearer: thief }, ref)).rejects.toMatchObject({ code: 'not_found' });
     }
-    const [row] = await index.catalog.allVersionsWithId(idOf('private'));
+    const [row] = await index.catalog.allVersionsWithId(idOf('private'), 1);
     expect(row?.owner).toMatch(/^ann\.was-[0-9a-f]{12}$/);
     const attempt = index.client.login(undefined, { username: row?.owner as string, password });
     await expect(attempt).rejects.toMatchObject({ code: 'unauthenticated' });
@@ -105,7 +105,7 @@ describe('an index whose store was lost', () => {
       newer = (await index.client.locate(peer.auth, { ref: 'public' })).record;
       await loseStore();
     });
-    const current = async () => (await index.catalog.allVersionsWithId(idOf('public'))).map(({ record }) => record);
+    const current = async () => (await index.catalog.allVersionsWithId(idOf('public'), 9)).map(({ record }) => record);
 
     test('ends with the newer, whichever comes first', async () => {
       expect(await index.client.restore(peer.auth, 'p1', [older])).toEqual({ restored: 1, refused: 0 });

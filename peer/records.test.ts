@@ -1,4 +1,4 @@
-import type { RecordClaims } from '../index-server/api.js';
+import { LIMITS, type RecordClaims } from '../index-server/api.js';
 import type { Signer } from '../index-server/signer.js';
 import { claimsOf, isPublic, mergeRecord, recordsBeyond } from './records.js';
 import { claimsFor, newSigner } from './testing/signatures.js';
@@ -22,6 +22,13 @@ test('a newer record takes the place of the older of the same name, and of no ot
   expect(mergeRecord([old, ...others], newer)).toEqual([...others, newer]);
   const changed = await record({ tags: { a: '2' } });
   expect(mergeRecord([old], changed)).toEqual([changed]);
+});
+
+test('of more names than are kept beside a file, the first go', async () => {
+  const records: string[] = [];
+  for (let n = 0; n < LIMITS.records; n += 1) records.push(await record({ name: `${n}` }));
+  const added = await record({ name: 'one more' });
+  expect(mergeRecord(records, added)).toEqual([...records.slice(1), added]);
 });
 
 test('an older record changes nothing', async () => {

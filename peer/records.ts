@@ -1,4 +1,4 @@
-import type { RecordClaims } from '../index-server/api.js';
+import { LIMITS, type RecordClaims } from '../index-server/api.js';
 
 /*
  * Records kept beside a file. They were verified when they were taken in, so what is here only reads them.
@@ -12,13 +12,14 @@ export function claimsOf(record: string): RecordClaims {
 
 /**
  * The records with `record` added: it takes the place of those of the same owner and name unless one of them is newer, so
- * that a file has one record for each name that it goes by.
+ * that a file has one record for each name that it goes by. Of more names than the index has kept beside a file, the
+ * first ones go: the index says which are to stay.
  */
 export function mergeRecord(records: readonly string[], record: string): readonly string[] {
   const added = claimsOf(record);
   const rivals = records.map(claimsOf).filter((claims) => isSameName(claims, added));
   if (rivals.some((claims) => isNewer(claims, added))) return records;
-  return [...records.filter((kept) => !isSameName(claimsOf(kept), added)), record];
+  return [...records.filter((kept) => !isSameName(claimsOf(kept), added)), record].slice(-LIMITS.records);
 }
 
 /** Those of `records` that say what `others` do not: of a name that is not among them, or newer than what is. */

@@ -1,8 +1,19 @@
-import type { FileRow, FindingCatalog, ListedFile, Page, PageRequest } from '../catalog.js';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { FileRow, FindingCatalog, ListedFile, Page, PageRequest, Reader } from '../catalog.js';
 import type { EmbeddedDatabase } from './embedded-database.js';
 import { EmbeddedHistories, fileOf, type StoredVersion } from './embedded-histories.js';
 import { type Found, type Spot, scanEntries } from './embedded-scan.js';
-import { ALL, audiencesOf, checkLimit, compareBytes, idFacet, keyOf, placeOf, placesOfName } from './index-keys.js';
+import {
+  ALL,
+  audienceOf,
+  audiencesOf,
+  checkLimit,
+  compareBytes,
+  idFacet,
+  keyOf,
+  placeOf,
+  placesOfName,
+} from './index-keys.js';
 import { type FileQuery, listQuery, pageOf, positionOf, searchQuery } from './queries.js';
 
 /** Below every age. */
@@ -10,6 +21,16 @@ const NEWEST: Spot = { pos: Number.MIN_SAFE_INTEGER, row: 0 };
 
 const OF_NAME = `SELECT v.* FROM entries e CROSS JOIN versions v ON v.row = e.row
   WHERE e.key = ? AND e.pos >= ? AND e.pos < ? ORDER BY e.pos, e.row LIMIT ?`;
+const WITH_ID = 'SELECT * FROM versions WHERE id = ? ORDER BY replicas DESC, owner_id DESC, row DESC LIMIT ?';
+const OWN_WITH_ID = 'SELECT * FROM versions WHERE id = ? AND owner_id = ? ORDER BY replicas DESC, row DESC LIMIT ?';
+const SEEN_WITH_ID = `SELECT v.* FROM entries e CROSS JOIN versions v ON v.row = e.row
+  WHERE e.key = ? ORDER BY e.pos, e.row LIMIT ?`;
+const RECORDS_WITH_IDS = `SELECT json_group_array(json_array(j.value, json((SELECT json_group_array(slice.record) FROM
+  (SELECT record FROM versions WHERE id = j.value ORDER BY replicas DESC, owner_id DESC, row DESC LIMIT ?2) slice)))) AS found
+  FROM json_each(?1) j`;
+const FEW = 16;
+/** Ids whose records are read before others have their turn. */
+const RECORDS_SLICE = 200;
 const IS_KNOWN = 'EXISTS (SELECT 1 FROM versions v WHERE v.id = j.value)';
 
 /** Lists, searches and look-ups of files in the embedded store. */
@@ -25,12 +46,10 @@ export function embeddedFinding(database: EmbeddedDatabase): FindingCatalog {
     async current(ownerId, name) {
       return histories.current(ownerId, name);
     },
-    async versionsWithId(id, reader) {
-      const sql = 'SELECT v.* FROM entries e JOIN versions v ON v.row = e.row WHERE e.key = ?';
-      const keys = audiencesOf(reader).map((audience) => keyOf(audience, idFacet(id)));
-      const found = keys.flatMap((key) => database.all<StoredVersion>(sql, key)).map(fileOf);
+    async versionsWithId(id, reader, limit) {
+      const found = versionsFor(database, id, { reader, limit: checkLimit(limit) });
       const isOwn = (row: FileRow): number => Number(row.ownerId === reader.userId);
-      return found.sort((a, b) => isOwn(b) - isOwn(a) || b.publishedAt - a.publishedAt);
+      return [...found].sort((a, b) => isOwn(b) - isOwn(a) || b.publishedAt - a.publishedAt).slice(0, limit);
     },
     async visibleWithName(name, { userId }, limit) {
       const { from, to } = placesOfName(name);
@@ -57,10 +76,39 @@ export function embeddedFinding(database: EmbeddedDatabase): FindingCatalog {
       const isGone = 'EXISTS (SELECT 1 FROM gone_ids g WHERE g.id = j.value)';
       return existing(database, `${isGone} AND NOT ${IS_KNOWN}`, ids);
     },
-    async allVersionsWithId(id) {
-      return database.all<StoredVersion>('SELECT * FROM versions WHERE id = ?', id).map(fileOf);
+    async allVersionsWithId(id, limit) {
+      return database.all<StoredVersion>(WITH_ID, id, checkLimit(limit)).map(fileOf);
+    },
+    async recordsWithIds(ids, limit) {
+      const records = new Map<string, readonly string[]>();
+      for (let start = 0; start < ids.length; start += RECORDS_SLICE) {
+        const slice = JSON.stringify(ids.slice(start, start + RECORDS_SLICE));
+        const text = database.get<{ found: string }>(RECORDS_WITH_IDS, slice, checkLimit(limit))?.found ?? '[]';
+        for (const [id, found] of JSON.parse(text) as [string, string[]][])
+          if (found.length > 0) records.set(id, found);
+        await nextTurn();
+      }
+      return records;
     },
   };
+}
+
+/** Some versions with an id, among them the first `limit` of the reader's own and of the newest that the reader may read. */
+function versionsFor(
+  database: EmbeddedDatabase,
+  id: string,
+  { reader, limit }: { readonly reader: Reader; readonly limit: number },
+): readonly FileRow[] {
+  const audiences = audiencesOf(reader);
+  // Hardly any content has more names than that, and then one look tells all.
+  const some = database.all<StoredVersion>(WITH_ID, id, FEW + 1);
+  if (some.length <= FEW) {
+    return some.map(fileOf).filter((row) => audienceOf(row).some((audience) => audiences.includes(audience)));
+  }
+  const own = database.all<StoredVersion>(OWN_WITH_ID, id, reader.userId, limit);
+  const keys = audiences.map((audience) => keyOf(audience, idFacet(id)));
+  const seen = keys.flatMap((key) => database.all<StoredVersion>(SEEN_WITH_ID, key, limit + own.length));
+  return [...new Map([...own, ...seen].map((stored) => [stored.row, fileOf(stored)])).values()];
 }
 
 /** Those of the ids for which a condition on `j.value` holds. */

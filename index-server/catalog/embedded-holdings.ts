@@ -28,7 +28,6 @@ const HOLDERS = `SELECT p.name, p.address FROM holdings h JOIN peers p ON p.num 
   AND p.name NOT IN (SELECT value FROM json_each(?)) ORDER BY h.spot LIMIT ?`;
 const COMPLETE = `SELECT p.name FROM holdings h JOIN peers p ON p.num = h.peer
   WHERE h.file = ?1 AND h.partial = 0 AND p.name IN (SELECT value FROM json_each(?2))`;
-const COPIES = `SELECT count(*) AS n FROM holdings h JOIN peers p ON p.num = h.peer WHERE h.file = ? AND h.partial = 0 AND ${LIVE}`;
 
 /** Who holds what, in the embedded store: soft state, not synced to the disk. */
 export function embeddedHoldings(database: EmbeddedDatabase): HoldingCatalog {
@@ -70,9 +69,6 @@ export function embeddedHoldings(database: EmbeddedDatabase): HoldingCatalog {
     async completeAmong(id, peers) {
       const rows = database.all<{ name: string }>(COMPLETE, Buffer.from(id, 'hex'), JSON.stringify(peers));
       return rows.map(({ name }) => name);
-    },
-    async countCopies(id, now) {
-      return database.get<{ n: number }>(COPIES, Buffer.from(id, 'hex'), now)?.n ?? 0;
     },
     async holdingsOf(peer, request) {
       const queryName = `holdings ${peer}`;

@@ -96,4 +96,9 @@ export const MIGRATIONS: readonly string[] = [
   ) WITHOUT ROWID;
   CREATE INDEX orders_age ON orders (peer, created_at);
   `,
+  // Of many names for one content, the one that wants the most copies is found without reading the others.
+  `
+  DROP INDEX versions_id;
+  CREATE INDEX versions_id ON versions (id, replicas, owner_id);
+  `,
 ];

@@ -1,4 +1,5 @@
 import {
+  MongoBulkWriteError,
   MongoError,
   MongoNetworkError,
   MongoOperationTimeoutError,
@@ -49,6 +50,10 @@ function awayError(cause: Error): ShoalError {
 function storeError(error: unknown): unknown {
   if (NO_NAME.includes((error as NodeJS.ErrnoException | undefined)?.code)) return awayError(error as Error);
   if (!(error instanceof MongoError)) return error;
+  // Many writes in one call: what the driver met while it sent them comes wrapped as if the server had said it.
+  if (error instanceof MongoBulkWriteError && error.errorResponse instanceof MongoError) {
+    return storeError(error.errorResponse);
+  }
   const options = { cause: error };
   if (error instanceof MongoServerError) {
     if (REFUSED.includes(error.code)) {

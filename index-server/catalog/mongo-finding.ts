@@ -1,4 +1,4 @@
-import type { Filter } from 'mongodb';
+import type { Filter, Sort } from 'mongodb';
 import type { FileRow, FindingCatalog, ListedFile, PageRequest } from '../catalog.js';
 import {
   ALL,
@@ -43,6 +43,10 @@ const LISTED = [
 ] as const satisfies readonly (keyof ListedFile)[];
 const LISTED_PROJECTION = Object.fromEntries(LISTED.map((field) => [`current.${field}`, 1]));
 
+/** The character after the slash that ends an owner's id in the _id of a name. */
+const AFTER_SLASH = '0';
+/** Ids that are looked up at a time. */
+const AT_ONCE = 16;
 /** Documents of a batch while the store is asked for more than it can tell apart. */
 const BATCH = 200;
 
@@ -55,10 +59,13 @@ export function mongoFinding(store: MongoStore): FindingCatalog {
     const found = await findFiles(store, query, part);
     return pageOf(found, { limit, queryName: query.name, rowOf: ({ file }) => file, positionOf: ({ at }) => [at] });
   };
-  const documentsWith = (filter: Filter<NameDocument>): Promise<Pick<NameDocument, 'current' | 'older'>[]> =>
+  const documentsWith = (filter: Filter<NameDocument>, order: Sort, limit: number) =>
     store
       .collection('names')
-      .find(filter, { projection: { current: 1, older: 1 } })
+      .find(filter)
+      .project<Pick<NameDocument, '_id' | 'current' | 'older'>>({ current: 1, older: 1 })
+      .sort(order)
+      .limit(checkLimit(limit))
       .toArray();
 
   return {
@@ -67,15 +74,22 @@ export function mongoFinding(store: MongoStore): FindingCatalog {
       const document = await store.collection('names').findOne({ _id: nameKey(ownerId, name) }, options);
       return document?.current ? fileOf(document.current) : undefined;
     },
-    async versionsWithId(id, reader) {
+    async versionsWithId(id, reader, limit) {
       const audiences = audiencesOf(reader);
-      const keys = audiences.map((audience) => keyOf(audience, idFacet(id)));
+      const own = { ids: id, _id: { $gte: nameKey(reader.userId, ''), $lt: `${reader.userId}${AFTER_SLASH}` } };
+      const found = await Promise.all([
+        documentsWith(own, { _id: 1 }, limit),
+        ...audiences.map((audience) => documentsWith({ ageKeys: keyOf(audience, idFacet(id)) }, { age: 1 }, 2 * limit)),
+      ]);
       const canRead = (row: FileRow): boolean => audienceOf(row).some((audience) => audiences.includes(audience));
       const isOwn = (row: FileRow): number => Number(row.ownerId === reader.userId);
-      return (await documentsWith({ ageKeys: { $in: keys } }))
+      // What is own and public is found twice.
+      const documents = new Map(found.flat().map((document) => [document._id, document]));
+      return [...documents.values()]
         .flatMap(versionsOf)
         .filter((row) => row.id === id && canRead(row))
-        .sort((a, b) => isOwn(b) - isOwn(a) || b.publishedAt - a.publishedAt);
+        .sort((a, b) => isOwn(b) - isOwn(a) || b.publishedAt - a.publishedAt)
+        .slice(0, checkLimit(limit));
     },
     async visibleWithName(name, reader, limit) {
       const { from, to } = placesOfName(name);
@@ -114,10 +128,44 @@ export function mongoFinding(store: MongoStore): FindingCatalog {
       );
       return new Set(gone.map(({ _id }) => _id).filter((id) => !known.has(id)));
     },
-    async allVersionsWithId(id) {
-      return (await documentsWith({ ids: id })).flatMap(versionsOf).filter((row) => row.id === id);
+    allVersionsWithId: (id, limit) => versionsWanted(store, id, checkLimit(limit)),
+    async recordsWithIds(ids, limit) {
+      const records = new Map<string, readonly string[]>();
+      for (let start = 0; start < ids.length; start += AT_ONCE) {
+        const slice = ids.slice(start, start + AT_ONCE);
+        const found = await Promise.all(slice.map((id) => versionsWanted(store, id, checkLimit(limit))));
+        for (const versions of found) {
+          const [first] = versions;
+          if (first === undefined) continue;
+          records.set(
+            first.id,
+            versions.map(({ record }) => record),
+          );
+        }
+      }
+      return records;
     },
   };
+}
+
+/**
+ * Versions with an id, those that want the most copies first. A name is in the order of the version of it that wants the
+ * most, which may be of another id; so names are read until none of those left can have what belongs before the last.
+ */
+async function versionsWanted(store: MongoStore, id: string, limit: number): Promise<readonly FileRow[]> {
+  const found: FileRow[] = [];
+  const cursor = store
+    .collection('names')
+    .find({ ids: id })
+    .project<Pick<NameDocument, 'current' | 'older' | 'mostReplicas'>>({ current: 1, older: 1, mostReplicas: 1 })
+    .sort({ mostReplicas: -1, _id: 1 })
+    .batchSize(Math.min(limit + 1, BATCH));
+  // Leaving the loop closes the cursor.
+  for await (const document of cursor) {
+    if (found.filter(({ replicas }) => replicas >= document.mostReplicas).length >= limit) break;
+    found.push(...versionsOf(document).filter((row) => row.id === id));
+  }
+  return found.sort((a, b) => b.replicas - a.replicas).slice(0, limit);
 }
 
 async function findFiles(

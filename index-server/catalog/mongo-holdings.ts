@@ -50,12 +50,6 @@ export function mongoHoldings(store: MongoStore): HoldingCatalog {
       const found = holdings().find({ _id: { $in: peers.map((peer) => holdingKey(id, peer)) } });
       return (await found.toArray()).filter(({ complete }) => complete).map(({ peer }) => peer);
     },
-    async countCopies(id, now) {
-      const complete = holdersOf(store, { file: id, complete: true });
-      let copies = 0;
-      for await (const names of windows(complete)) copies += (await liveAddresses(store, names, now)).size;
-      return copies;
-    },
     async holdingsOf(peer, request) {
       const queryName = `holdings ${peer}`;
       const [after = ''] = positionOf(request, queryName) ?? [];

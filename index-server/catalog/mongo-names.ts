@@ -42,6 +42,8 @@ export interface NameDocument {
   readonly older: readonly StoredFile[];
   readonly gone: readonly GoneMark[];
   readonly ids: readonly string[];
+  /** Copies that the version wants that wants the most. */
+  readonly mostReplicas: number;
   readonly placeKeys: readonly string[];
   readonly place: string;
   readonly ageKeys: readonly string[];
@@ -123,6 +125,7 @@ function documentOf(key: string, history: NameHistory): NameDocument {
     older: older.map(storedOf),
     gone: history.gone,
     ids: [...new Set(history.versions.map(({ id }) => id))],
+    mostReplicas: Math.max(0, ...history.versions.map(({ replicas }) => replicas)),
     placeKeys: current === undefined ? [] : keysOf(current, facetsByPlace(current)),
     place: current === undefined ? '' : placeOf(current),
     ageKeys: [

@@ -10,7 +10,8 @@ import type { NameDocument } from './mongo-names.js';
  *
  * Each query has an index that gives both its rows and their order, so that explain() shows IXSCAN (IDHACK for one _id),
  * never COLLSCAN or SORT:
- *   names     by _id; lists by (placeKeys, place), searches by (ageKeys, age), contents by ids, sweeping by removedAt
+ *   names     by _id; lists by (placeKeys, place), searches by (ageKeys, age), sweeping by removedAt; contents by
+ *             (ids, mostReplicas, _id), those of an owner by (ids, _id)
  *   gone      by _id (a file id); sweeping by removedAt
  *   users     by _id and nameKey;  sessions by _id, userId, expiresAt;  seats by _id (a user id)
  *   peers     by _id (a name), address, leaseUntil; the whole list is read in order of _id
@@ -67,7 +68,8 @@ const INDEXES: { readonly [Name in keyof MongoDocuments]?: readonly IndexDescrip
   names: [
     { key: { placeKeys: 1, place: 1 } },
     { key: { ageKeys: 1, age: 1 } },
-    { key: { ids: 1 } },
+    { key: { ids: 1, mostReplicas: -1, _id: 1 } },
+    { key: { ids: 1, _id: 1 } },
     { key: { removedAt: 1 } },
   ],
   gone: [{ key: { removedAt: 1 } }],

@@ -40,7 +40,7 @@ export function findingContract({ catalog }: ContractContext): void {
         const isSeen = (names as readonly string[]).includes(name);
         const expected = isSeen ? [name] : [];
         expect(namesOf(await catalog().visibleWithName(name, reader, 9))).toEqual(expected);
-        expect(namesOf(await catalog().versionsWithId(fileRow({ name }).id, reader))).toEqual(expected);
+        expect(namesOf(await catalog().versionsWithId(fileRow({ name }).id, reader, 99))).toEqual(expected);
       }
     });
 
@@ -182,17 +182,60 @@ export function findingContract({ catalog }: ContractContext): void {
     await publish(catalog(), { id, name: 'mine, public', publishedAt: 1_000 });
     await publish(catalog(), { id, name: 'mine, private', publishedAt: 2_000, visibility: 'private' });
     await publish(catalog(), { name: 'mine, private', publishedAt: 5_000 });
-    const told = await catalog().versionsWithId(id, ANN);
+    const told = await catalog().versionsWithId(id, ANN, 99);
     expect(told.map(({ name, owner }) => `${owner}: ${name}`)).toEqual([
       'ann: mine, private',
       'ann: mine, public',
       'bob: model.bin',
       'eve: model.bin',
     ]);
-    expect(await catalog().versionsWithId(id, EVE)).toHaveLength(3);
-    expect(await catalog().allVersionsWithId(id)).toHaveLength(4);
-    expect(await catalog().allVersionsWithId(idOf('other'))).toEqual([]);
-    expect(await catalog().versionsWithId(idOf('other'), ANN)).toEqual([]);
+    expect(await catalog().versionsWithId(id, EVE, 99)).toHaveLength(3);
+    expect(await catalog().allVersionsWithId(id, 99)).toHaveLength(4);
+    expect(await catalog().allVersionsWithId(idOf('other'), 99)).toEqual([]);
+    expect(await catalog().versionsWithId(idOf('other'), ANN, 99)).toEqual([]);
+  });
+
+  test('tells some versions of content that goes by many names', async () => {
+    const id = idOf('same content');
+    for (let n = 0; n < 30; n += 1) {
+      await publish(catalog(), { id, name: `${n}`, publishedAt: 1_000 + n, visibility: n % 3 ? 'public' : 'private' });
+    }
+    await publish(catalog(), { id, owner: 'bob', name: 'first', publishedAt: 1 });
+    await publish(catalog(), { id, owner: 'bob', name: 'second', publishedAt: 2, visibility: 'private' });
+    expect(namesOf(await catalog().versionsWithId(id, BOB, 4))).toEqual(['second', 'first', '29', '28']);
+    expect(await catalog().versionsWithId(id, BOB, 1)).toHaveLength(1);
+    expect(await catalog().versionsWithId(id, BOB, 99)).toHaveLength(22);
+    expect(namesOf(await catalog().versionsWithId(id, EVE, 3))).toEqual(['29', '28', '26']);
+    expect(new Set(namesOf(await catalog().versionsWithId(id, ANN, 99)))).toHaveProperty('size', 31);
+    const own = await catalog().versionsWithId(id, ANN, 5);
+    expect(own.map(({ owner }) => owner)).toEqual(Array.from({ length: 5 }, () => 'ann'));
+  });
+
+  test('tells whoever makes copies first of the versions that want the most', async () => {
+    const id = idOf('same content');
+    for (let n = 0; n < 12; n += 1) await publish(catalog(), { id, name: `${n}`, replicas: 1 + (n % 3) });
+    // Names with much wanted of other content, before and after, must not hide what is wanted of this one.
+    await publish(catalog(), { name: '11', id: idOf('other content'), replicas: 9 });
+    await publish(catalog(), { name: 'other', id: idOf('other content'), replicas: 8 });
+    await publish(catalog(), { name: 'other', id, replicas: 5 });
+    const wanted = async (limit: number) =>
+      (await catalog().allVersionsWithId(id, limit)).map(({ replicas }) => replicas);
+    expect(await wanted(1)).toEqual([5]);
+    expect(await wanted(6)).toEqual([5, 3, 3, 3, 3, 2]);
+    expect(await wanted(99)).toEqual([5, 3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1]);
+    expect(await catalog().allVersionsWithId(id, 7)).toEqual(await catalog().allVersionsWithId(id, 7));
+  });
+
+  test('tells the records of many ids at once', async () => {
+    const contents = Array.from({ length: 40 }, (_, n) => `content ${n}`);
+    for (const [n, content] of contents.entries()) await publish(catalog(), { id: idOf(content), name: `${n}` });
+    for (const name of ['a', 'b', 'c']) await publish(catalog(), { id: idOf('content 7'), name });
+    const records = await catalog().recordsWithIds([...contents, 'unknown'].map(idOf), 2);
+    expect(records.size).toBe(40);
+    expect(records.get(idOf('content 39'))).toEqual(['signed 39 1']);
+    const some = (await catalog().allVersionsWithId(idOf('content 7'), 2)).map(({ record }) => record);
+    expect(records.get(idOf('content 7'))).toEqual(some);
+    expect(await catalog().recordsWithIds([], 2)).toEqual(new Map());
   });
 
   test('finds the visible files of a name, in order of owner', async () => {

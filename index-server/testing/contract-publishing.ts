@@ -25,7 +25,7 @@ export function publishingContract({ catalog, servers, reopen }: ContractContext
     });
     expect(await publish(catalog(), row)).toEqual({ row, released: [] });
     expect(await catalog().current(row.ownerId, row.name)).toEqual(row);
-    expect(await catalog().allVersionsWithId(row.id)).toEqual([row]);
+    expect(await catalog().allVersionsWithId(row.id, 99)).toEqual([row]);
     expect(await (await reopen()).current(row.ownerId, row.name)).toEqual(row);
   });
 
@@ -40,7 +40,7 @@ export function publishingContract({ catalog, servers, reopen }: ContractContext
     const { row: second } = await publish(catalog(), { id: idOf('b'), publishedAt: 2_000 });
     expect([first.version, second.version]).toEqual([1, 2]);
     expect(await catalog().current(first.ownerId, first.name)).toEqual(second);
-    expect(await catalog().versionsWithId(first.id, BOB)).toEqual([first]);
+    expect(await catalog().versionsWithId(first.id, BOB, 99)).toEqual([first]);
     expect((await catalog().list({}, ANN, { limit: 10 })).rows).toEqual([listedOf(second)]);
     expect((await catalog().search('model', ANN, { limit: 10 })).rows).toEqual([listedOf(second)]);
   });
@@ -59,14 +59,14 @@ export function publishingContract({ catalog, servers, reopen }: ContractContext
     const { row, released } = await publish(catalog(), { id: idOf('a'), tags: { new: '2' }, record: 'signed again' });
     expect(row).toMatchObject({ version: 1, tags: { new: '2' }, record: 'signed again' });
     expect(released).toEqual([]);
-    expect(await catalog().allVersionsWithId(row.id)).toEqual([row]);
+    expect(await catalog().allVersionsWithId(row.id, 99)).toEqual([row]);
     expect((await catalog().list({ tags: ['old=1'] }, ANN, { limit: 10 })).rows).toEqual([]);
     expect((await catalog().list({ tags: ['new=2'] }, ANN, { limit: 10 })).rows).toEqual([listedOf(row)]);
   });
 
   test('gives content a new number when it comes back after something else', async () => {
     for (const content of ['a', 'b', 'a']) await publish(catalog(), { id: idOf(content) });
-    const versions = await catalog().allVersionsWithId(idOf('a'));
+    const versions = await catalog().allVersionsWithId(idOf('a'), 99);
     expect(versions.map(({ version }) => version).sort()).toEqual([1, 3]);
   });
 
@@ -142,8 +142,8 @@ export function publishingContract({ catalog, servers, reopen }: ContractContext
     const { row: first } = await publish(catalog(), { id: idOf('a') });
     const { row: second } = await publish(catalog(), { id: idOf('b') });
     const changed = await catalog().patch(first, async () => PATCH);
-    expect(await catalog().versionsWithId(first.id, ANN)).toEqual([changed]);
-    expect(await catalog().versionsWithId(first.id, { userId: 'id-of-eve' })).toEqual([]);
+    expect(await catalog().versionsWithId(first.id, ANN, 99)).toEqual([changed]);
+    expect(await catalog().versionsWithId(first.id, { userId: 'id-of-eve' }, 99)).toEqual([]);
     expect((await catalog().list({}, ANN, { limit: 9 })).rows).toEqual([listedOf(second)]);
   });
 

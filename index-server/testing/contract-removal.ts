@@ -20,7 +20,7 @@ export function removalContract({ catalog, servers, reopen }: ContractContext): 
     expect(await catalog().current('id-of-ann', 'model.bin')).toBeUndefined();
     expect(await listed()).toEqual([other].map(listedOf));
     expect((await catalog().search('model', ANN, { limit: 9 })).rows).toEqual([]);
-    expect(await catalog().versionsWithId(idOf('a'), ANN)).toEqual([]);
+    expect(await catalog().versionsWithId(idOf('a'), ANN, 99)).toEqual([]);
     expect((await catalog().counts()).files).toBe(1);
     expect(await catalog().removeName(tombstoneOf(second ?? fileRow()))).toEqual([]);
     expect(await catalog().removeName(tombstoneOf(fileRow({ name: 'never there' })))).toEqual([]);
@@ -80,7 +80,7 @@ export function removalContract({ catalog, servers, reopen }: ContractContext): 
     const other = fileRow({ owner: 'bob', visibility: 'private' });
     expect(await catalog().restore([...rows, other])).toBe(4);
     expect(await listed()).toEqual([rows[1]].map(listedOf));
-    expect(await catalog().versionsWithId(idOf('v2'), ANN)).toEqual([rows[2]]);
+    expect(await catalog().versionsWithId(idOf('v2'), ANN, 99)).toEqual([rows[2]]);
     expect(await catalog().restore(rows)).toBe(0);
     expect((await publish(catalog(), { id: idOf('v4') })).row.version).toBe(4);
     expect((await catalog().counts()).files).toBe(2);
