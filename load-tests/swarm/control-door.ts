@@ -35,14 +35,17 @@ export class ControlDoor {
     return new ControlDoor(client);
   }
 
-  /** Gets a file into `target`, which is made. Resolves when it is there. */
-  async get(ref: string, target: string): Promise<void> {
+  /** Gets a file into `target`, which is made. `onStored` is told when the peer has all of it, checked, in its store. */
+  async get(ref: string, target: string, onStored: () => void): Promise<void> {
     await writeFile(target, '', { flag: 'w' });
     const { dev, ino } = await stat(target, { bigint: true });
     const { path, requestSerialize, responseDeserialize } = this.#get;
     const request = { ref, target: { path: target, device: String(dev), inode: String(ino) } };
     const call = this.#client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request);
-    for await (const event of call as AsyncIterable<GetResponse__Output>) if (event.done) return;
+    for await (const event of call as AsyncIterable<GetResponse__Output>) {
+      if (event.progress?.phase === 'PHASE_WRITING') onStored();
+      if (event.done) return;
+    }
     throw new Error(`the get of ${ref} ended without saying how it went`);
   }
 

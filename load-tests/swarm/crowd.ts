@@ -25,8 +25,8 @@ export interface Crowd {
   readonly pids: readonly number[];
   /** Bytes that came to nodes that had them already; undefined where nothing tells. */
   duplicateBytes(): Promise<number | undefined>;
-  /** Where a node has put the file, to be compared with the source. */
-  target(node: number): string;
+  /** Resolves to where a node that fetched the file has put it, to be compared with the source. */
+  target(node: number): Promise<string>;
   /** Ends what is left of it and removes what it has written. */
   end(): Promise<void>;
 }

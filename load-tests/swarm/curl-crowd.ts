@@ -86,7 +86,7 @@ class CurlCrowd implements Crowd {
     if (node === undefined) throw new RangeError(`there is no node ${number}`);
     // --continue-at: after a restart it goes on where it was.
     const process = new LabProcess(
-      [curl, '--silent', '--show-error', '--fail', '--continue-at', '-', '-o', this.target(number), this.#url],
+      [curl, '--silent', '--show-error', '--fail', '--continue-at', '-', '-o', this.#path(number), this.#url],
       { node, environment: bench.environment, logFile: join(folder, `curl-${number}.log`) },
     );
     this.#curls[number] = process;
@@ -113,12 +113,16 @@ class CurlCrowd implements Crowd {
     return Promise.resolve(0);
   }
 
-  target(node: number): string {
+  target(node: number): Promise<string> {
+    return Promise.resolve(this.#path(node));
+  }
+
+  #path(node: number): string {
     return join(this.#parts.folder, `${basename(this.#file.path)}-${node}`);
   }
 
   async end(): Promise<void> {
     await Promise.all([this.#nginx.stop(), ...this.#curls.map((curl) => curl.end('SIGKILL'))]);
-    for (const node of this.#curls.keys()) await rm(this.target(node), { force: true });
+    for (const node of this.#curls.keys()) await rm(this.#path(node), { force: true });
   }
 }

@@ -88,6 +88,7 @@ class ShoalCrowd implements Crowd {
   readonly #file: CrowdFile;
   readonly #targets: string;
   readonly #wanted = new Set<number>();
+  readonly #delivered = new Map<number, Promise<void>>();
   #receivedBefore = 0;
   #isCounted = true;
 
@@ -107,7 +108,13 @@ class ShoalCrowd implements Crowd {
 
   async fetch(node: number): Promise<void> {
     this.#wanted.add(node);
-    await this.#session.door(node).get(this.#id, this.target(node));
+    // That a copy is made of what is here is not what is measured: other systems keep the file itself, and so would we
+    // where the file system shares blocks.
+    await new Promise<void>((resolve, reject) => {
+      const delivered = this.#session.door(node).get(this.#id, this.#path(node), resolve);
+      delivered.catch(reject);
+      this.#delivered.set(node, delivered);
+    });
   }
 
   async kill(node: number): Promise<void> {
@@ -133,12 +140,18 @@ class ShoalCrowd implements Crowd {
     return (await this.#received()) - this.#receivedBefore - this.#wanted.size * this.#file.bytes;
   }
 
-  target(node: number): string {
-    return join(this.#targets, `${basename(this.#file.path)}-${node}`);
+  async target(node: number): Promise<string> {
+    await this.#delivered.get(node);
+    return this.#path(node);
   }
 
   async end(): Promise<void> {
-    for (const node of this.#wanted) await rm(this.target(node), { force: true });
+    await Promise.allSettled(this.#delivered.values());
+    for (const node of this.#wanted) await rm(this.#path(node), { force: true });
+  }
+
+  #path(node: number): string {
+    return join(this.#targets, `${basename(this.#file.path)}-${node}`);
   }
 
   async #received(): Promise<number> {

@@ -97,7 +97,7 @@ async function runOnce(
       await settle(bench);
       const run = await runCrowd({ lab, crowd, signal: bench.signal }, scenario, file);
       for (const { node, finishedSeconds } of run.nodes) {
-        if (finishedSeconds !== undefined) await runMeasured(['cmp', path, crowd.target(node)], bench);
+        if (finishedSeconds !== undefined) await runMeasured(['cmp', path, await crowd.target(node)], bench);
       }
       return run;
     } finally {

@@ -103,7 +103,7 @@ class TorrentCrowd implements Crowd {
     const { file } = this.#task;
     for (const node of this.#parts.lab.nodes.keys()) {
       await mkdir(this.#nodeFolder(node), { recursive: true });
-      if (node === 0) await link(file.path, this.target(0));
+      if (node === 0) await link(file.path, this.#path(0));
       this.#start(node);
     }
     await Promise.all(this.#clients.map(({ ready }) => ready));
@@ -140,7 +140,11 @@ class TorrentCrowd implements Crowd {
     return all.reduce((sum, bytes) => (sum === undefined || bytes === undefined ? undefined : sum + bytes), 0);
   }
 
-  target(node: number): string {
+  target(node: number): Promise<string> {
+    return Promise.resolve(this.#path(node));
+  }
+
+  #path(node: number): string {
     return join(this.#nodeFolder(node), basename(this.#task.file.path));
   }
 
