@@ -27,7 +27,7 @@ const WALLS = [
   {
     inside: /^load-tests\//,
     mayImport:
-      /^(load-tests|common|proto\/gen)\/|^index-server\/(api|client|catalog|open-catalog)\.js$|^peer\/(.*\/)?(chunk-picker|manifest)\.js$/,
+      /^(load-tests|common|proto\/gen)\/|^index-server\/(api|client|catalog|open-catalog)\.js$|^peer\/(.*\/)?(chunk-picker|chunk-set|manifest|picker-options|send-queue)\.js$/,
     reason:
       'load tests drive the programs from outside; of their code they take the pure modules, the index client, and the catalogue to fill one',
   },

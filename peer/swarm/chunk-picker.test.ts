@@ -22,6 +22,7 @@ function newPicker(size: number, options: Partial<ChunkPickerOptions> = {}): Chu
     windowMs: 60,
     minWindowChunks: 2,
     stallMs: 1000,
+    spareMs: 300,
     endGameChunks: 4,
     ...options,
   });
@@ -79,7 +80,48 @@ describe('ChunkPicker', () => {
     picker.join('seed', setOf(4, range(4)), 0);
     picker.decide(0);
     picker.refusedAny('seed', 2);
-    expect(wants(picker.decide(0))['seed']).toEqual({ chunks: [0, 1], any: 0 });
+    const asked = wants(picker.decide(0))['seed'];
+    expect(asked?.any).toBe(0);
+    expect(new Set(asked?.chunks).size).toBe(2);
+  });
+
+  it('spares who has sent everything once, until nothing comes from others any more', () => {
+    const picker = newPicker(4, { minWindowChunks: 1 });
+    picker.join('seed', setOf(4, range(4)), 0);
+    picker.join('peer', setOf(4, [0]), 0);
+    picker.decide(0);
+    picker.refusedAny('seed', 1);
+    picker.received('peer', CHUNK_BYTES, 200);
+    picker.arrived('peer', 0);
+    expect(wants(picker.decide(200))).toEqual({});
+    expect(wants(picker.decide(499))).toEqual({});
+    expect(picker.nextDeadlineMs()).toBe(500);
+    expect(wants(picker.decide(500))['seed']?.chunks).toHaveLength(1);
+  });
+
+  it('does not spare the only neighbour there is', () => {
+    const picker = newPicker(4);
+    picker.join('seed', setOf(4, range(4)), 0);
+    picker.decide(0);
+    picker.refusedAny('seed', 2);
+    expect(wants(picker.decide(1))['seed']?.chunks).toHaveLength(2);
+  });
+
+  it('asks two for one chunk at the end, but only as often as it may', () => {
+    const picker = newPicker(5, { endGameChunks: 1 });
+    picker.arrived(undefined, 4);
+    picker.join('slow', setOf(5, [0, 1]), 0);
+    expect(wants(picker.decide(0))['slow']?.chunks).toHaveLength(2);
+    picker.received('slow', CHUNK_BYTES / 100, 100);
+    picker.join('quick', setOf(5, [0, 1, 2, 3]), 100);
+    // As long as there is something that nobody was asked for, what the slow one owes is left to it.
+    expect(new Set(wants(picker.decide(100))['quick']?.chunks)).toEqual(new Set([2, 3]));
+    for (const chunk of [2, 3]) {
+      picker.received('quick', CHUNK_BYTES, 80 + 20 * chunk);
+      picker.arrived('quick', chunk);
+    }
+    expect(wants(picker.decide(140))['quick']?.chunks).toHaveLength(1);
+    expect(wants(picker.decide(141))).toEqual({});
   });
 
   it('asks for wanted chunks first, by number even of the complete neighbour', () => {

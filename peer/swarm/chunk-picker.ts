@@ -8,10 +8,12 @@ import { Neighbour } from './neighbour.js';
  * milliseconds of any steady clock, chance as a function, so the same code runs in the simulator.
  *
  * - From the only neighbour that has everything, we ask for "any n" chunks as long as there are chunks that nobody else
- *   has: it chooses at the last moment, and so sends each chunk once before it sends any twice.
- * - From everybody else we ask for chunks by number: wanted ones first, then the rarest, ties by chance.
- * - A chunk is asked of one neighbour. One who has nothing left to be asked takes over the tail of the neighbour whose
- *   queue lasts longest; among the last few chunks both are asked.
+ *   has: it chooses at the last moment, and so sends each chunk once before it sends any twice. When it has sent
+ *   everything once it says so, and is spared: the others will have what is missing. Only when nothing comes any more
+ *   is it asked again, by number.
+ * - From everybody else we ask for chunks by number: wanted ones first, then the rarest of some picked by chance.
+ * - A chunk is asked of one neighbour. When all are asked for, who has nothing left to be asked takes over from who is
+ *   much slower, and a few of the last are asked of both.
  */
 
 /** Settings of a picker. */
@@ -27,7 +29,9 @@ export interface ChunkPickerOptions {
   readonly minWindowChunks: number;
   /** A neighbour that owes us something and has sent nothing for so long may be helped by others, in milliseconds. */
   readonly stallMs: number;
-  /** When so few chunks are missing, one may be asked of two neighbours. */
+  /** A spared neighbour is asked again when nothing has come from anybody for so long, in milliseconds. */
+  readonly spareMs: number;
+  /** How many chunks may come twice because they were taken over; a hundredth of a large file's, if that is more. */
   readonly endGameChunks: number;
 }
 
@@ -42,9 +46,12 @@ export interface Decision {
 /** What became of a chunk that came in. */
 export type Arrival = 'new' | 'duplicate';
 
-/** Chunks scanned for the rarest one before the best so far is taken. */
-const SCAN_LIMIT = 2048;
-
+/** Chunks looked at for the rarest of them. */
+const SAMPLE = 16;
+/** What was asked of a neighbour earliest is in its transport by now and comes anyway: so many bytes of it. */
+const COMMITTED_BYTES = 256 * 1024;
+/** Parts of a file that may come in vain. */
+const DUPLICATE_SHARE = 0.01;
 /** What would come so soon is on its way already, and taking it back is too late. */
 const LEAST_GAIN_MS = 100;
 
@@ -55,11 +62,19 @@ export class ChunkPicker {
   readonly #neighbours = new Map<string, Neighbour>();
   readonly #wanted = new Set<number>();
   #pendingCancels: Decision[] = [];
+  readonly #mostDuplicates: number;
+  #duplicates = 0;
+  /** Asked of a second neighbour, and not here yet. */
+  readonly #takenOver = new Set<number>();
+  /** When a chunk last came. */
+  #lastNewMs = Number.NEGATIVE_INFINITY;
+  #isNew = false;
 
   /** `have` tells what is here already; it is copied. */
   constructor(have: ReadonlyChunkSet, options: ChunkPickerOptions) {
     this.#options = options;
-    this.#missing = new MissingChunks(have, options.random);
+    this.#missing = new MissingChunks(have);
+    this.#mostDuplicates = Math.max(options.endGameChunks, Math.floor(have.size * DUPLICATE_SHARE));
   }
 
   /** Chunks that are not here yet. */
@@ -73,14 +88,15 @@ export class ChunkPicker {
 
   /** Whether some neighbour has a chunk that is missing here. */
   get canProgress(): boolean {
-    for (const neighbour of this.#neighbours.values()) if (this.#missing.anyIn(neighbour.have)) return true;
+    for (const neighbour of this.#neighbours.values()) if (neighbour.usefulCount > 0) return true;
     return false;
   }
 
   /** A neighbour that will serve us, with what it has now. `have` is taken over. A name may join once. */
   join(name: string, have: ChunkSet, nowMs: number): void {
-    this.#neighbours.set(name, new Neighbour(name, have, nowMs));
-    for (const chunk of have) this.#missing.heldByOneMore(chunk);
+    const neighbour = new Neighbour(name, have, nowMs);
+    this.#neighbours.set(name, neighbour);
+    for (const chunk of have) this.#offered(neighbour, chunk);
   }
 
   /** It is gone; what was asked of it may be asked of others. */
@@ -89,13 +105,15 @@ export class ChunkPicker {
     if (neighbour === undefined) return;
     this.#neighbours.delete(name);
     for (const chunk of neighbour.have) this.#missing.heldByOneLess(chunk);
+    for (const chunk of neighbour.asked.keys()) this.#takenBack(chunk);
   }
 
   /** A neighbour has got these chunks. */
   has(name: string, chunks: Iterable<number>): void {
     const neighbour = this.#neighbours.get(name);
     if (neighbour === undefined) return;
-    for (const chunk of chunks) if (neighbour.have.add(chunk)) this.#missing.heldByOneMore(chunk);
+    for (const chunk of chunks) if (neighbour.have.add(chunk)) this.#offered(neighbour, chunk);
+    if (neighbour.have.isFull) neighbour.offers.length = 0;
   }
 
   /** Bytes of some chunk came from a neighbour. */
@@ -105,11 +123,19 @@ export class ChunkPicker {
 
   /** A chunk is verified and here, from this neighbour, or from elsewhere when `name` is undefined. */
   arrived(name: string | undefined, chunk: number): Arrival {
-    if (name !== undefined) this.#neighbours.get(name)?.answered(chunk);
+    const isNew = this.#missing.remove(chunk);
+    if (name !== undefined) this.#answered(this.#neighbours.get(name), chunk);
     this.#wanted.delete(chunk);
-    if (!this.#missing.remove(chunk)) return 'duplicate';
+    if (!isNew) {
+      this.#duplicates += 1;
+      return 'duplicate';
+    }
+    this.#takenOver.delete(chunk);
+    this.#isNew = true;
     for (const other of this.#neighbours.values()) {
+      if (other.have.has(chunk)) other.usefulCount -= 1;
       if (!other.asked.delete(chunk)) continue;
+      this.#missing.askedOfOneLess(chunk);
       this.#pendingCancels.push({ kind: 'cancel', neighbour: other.name, chunks: [chunk], any: 0 });
     }
     return 'new';
@@ -119,15 +145,21 @@ export class ChunkPicker {
   refused(name: string, chunk: number): void {
     const neighbour = this.#neighbours.get(name);
     if (neighbour === undefined) return;
-    neighbour.answered(chunk);
-    if (neighbour.have.delete(chunk)) this.#missing.heldByOneLess(chunk);
+    const wasFull = neighbour.have.isFull;
+    if (neighbour.have.delete(chunk)) {
+      this.#missing.heldByOneLess(chunk);
+      if (this.#missing.has(chunk)) neighbour.usefulCount -= 1;
+      if (wasFull) this.#listOffers(neighbour);
+    }
+    this.#answered(neighbour, chunk);
   }
 
-  /** A neighbour will not send so many of its "any" chunks: from now on it is asked by number. */
+  /** A neighbour will not send so many of its "any" chunks: from now on it is asked by number, if at all. */
   refusedAny(name: string, count: number): void {
     const neighbour = this.#neighbours.get(name);
     if (neighbour === undefined) return;
     neighbour.anyAsked = Math.max(0, neighbour.anyAsked - count);
+    if (!neighbour.refusesAny) neighbour.isSpared = true;
     neighbour.refusesAny = true;
   }
 
@@ -139,6 +171,8 @@ export class ChunkPicker {
 
   /** What to ask and to take back now. Counts as asked when it is returned. */
   decide(nowMs: number): Decision[] {
+    if (this.#isNew || this.#lastNewMs === Number.NEGATIVE_INFINITY) this.#lastNewMs = nowMs;
+    this.#isNew = false;
     const decisions = this.#pendingCancels;
     this.#pendingCancels = [];
     if (this.#missing.count === 0) return decisions;
@@ -151,13 +185,21 @@ export class ChunkPicker {
     return decisions;
   }
 
-  /** When `decide` should be called again although nothing happened: the next moment a neighbour may count as stalled. */
+  /**
+   * When `decide` should be called again although nothing happened: the next moment at which a neighbour may count as
+   * stalled, or is spared no longer.
+   */
   nextDeadlineMs(): number | undefined {
+    const { stallMs, spareMs } = this.#options;
     let earliest: number | undefined;
     for (const neighbour of this.#neighbours.values()) {
-      if (neighbour.outstanding === 0 || neighbour.isHelped) continue;
-      const deadline = neighbour.lastHeardMs + this.#options.stallMs;
-      if (earliest === undefined || deadline < earliest) earliest = deadline;
+      const deadlines = [
+        neighbour.outstanding > 0 && !neighbour.isHelped ? neighbour.lastHeardMs + stallMs : undefined,
+        neighbour.isSpared ? this.#lastNewMs + spareMs : undefined,
+      ];
+      for (const deadline of deadlines) {
+        if (deadline !== undefined && (earliest === undefined || deadline < earliest)) earliest = deadline;
+      }
     }
     return earliest;
   }
@@ -168,6 +210,42 @@ export class ChunkPicker {
       .filter((neighbour) => neighbour.outstanding > 0 && nowMs - neighbour.lastHeardMs >= silentMs)
       .map((neighbour) => neighbour.name);
   }
+
+  // --- Bookkeeping --------------------------------------------------------------------------------------------------
+
+  #offered(neighbour: Neighbour, chunk: number): void {
+    this.#missing.heldByOneMore(chunk);
+    if (!this.#missing.has(chunk)) return;
+    neighbour.usefulCount += 1;
+    if (!neighbour.have.isFull && this.#missing.isOpen(chunk)) neighbour.offers.push(chunk);
+  }
+
+  /** For one that does not have everything after all. */
+  #listOffers(neighbour: Neighbour): void {
+    for (let place = 0; place < this.#missing.openCount; place += 1) {
+      const chunk = this.#missing.openAt(place);
+      if (neighbour.have.has(chunk)) neighbour.offers.push(chunk);
+    }
+  }
+
+  #ask(neighbour: Neighbour, chunk: number, nowMs: number): void {
+    neighbour.ask(chunk, nowMs);
+    this.#missing.askedOfOneMore(chunk);
+  }
+
+  /** A chunk that was asked of somebody is not any more: when it is open again, all who have it may be asked. */
+  #takenBack(chunk: number): void {
+    if (!this.#missing.askedOfOneLess(chunk)) return;
+    for (const neighbour of this.#neighbours.values()) {
+      if (!neighbour.have.isFull && neighbour.have.has(chunk)) neighbour.offers.push(chunk);
+    }
+  }
+
+  #answered(neighbour: Neighbour | undefined, chunk: number): void {
+    if (neighbour?.answered(chunk) === 'by number') this.#takenBack(chunk);
+  }
+
+  // --- Choosing -----------------------------------------------------------------------------------------------------
 
   /** The only neighbour that has everything, if there is exactly one: two would both choose the same chunks for us. */
   #soleComplete(): Neighbour | undefined {
@@ -197,22 +275,20 @@ export class ChunkPicker {
     // A message for each chunk would cost more than the chunk: a quarter of the window is asked for at a time.
     if (room < window / 4 && this.#wanted.size === 0) return undefined;
     const ask = (chunk: number) => {
-      neighbour.ask(chunk, nowMs);
+      this.#ask(neighbour, chunk, nowMs);
       chunks.push(chunk);
       room -= 1;
     };
     for (const chunk of this.#wanted) {
       if (room <= 0) break;
-      if (neighbour.have.has(chunk) && this.#askers(chunk) === 0) ask(chunk);
+      if (neighbour.have.has(chunk) && this.#missing.askers(chunk) === 0) ask(chunk);
     }
     if (isSole && room > 0) {
       any = Math.min(room, Math.max(0, this.#missing.singlyHeldCount - neighbour.anyAsked));
       neighbour.askAny(any, nowMs);
       room -= any;
     }
-    // The sole complete neighbour is spared second copies while it still has chunks that nobody else has.
-    const isSpared = isSole && this.#missing.singlyHeldCount > 0;
-    while (room > 0 && !isSpared) {
+    while (room > 0 && !this.#isSpared(neighbour, isSole, nowMs)) {
       const chunk = this.#rarest(neighbour) ?? this.#takeOver(neighbour, nowMs, decisions);
       if (chunk === undefined) break;
       ask(chunk);
@@ -223,56 +299,96 @@ export class ChunkPicker {
   #windowChunks(neighbour: Neighbour): number {
     const { maxWindowBytes, windowMs, minWindowChunks, chunkBytes } = this.#options;
     const bytes = Math.min(maxWindowBytes, (neighbour.bytesPerMs ?? 0) * windowMs);
-    return Math.max(minWindowChunks, Math.floor(bytes / chunkBytes));
+    // One more than the rate asks for, so that a window that limits the rate widens.
+    return Math.max(minWindowChunks, Math.floor(bytes / chunkBytes) + 1);
   }
 
+  /**
+   * Whether a neighbour that has everything is left alone for now: while it still has chunks that nobody else has, and
+   * after it has sent everything once. The others have what it would send twice, or will have it in a moment.
+   */
+  #isSpared(neighbour: Neighbour, isSole: boolean, nowMs: number): boolean {
+    if (isSole) return this.#missing.singlyHeldCount > 0;
+    if (!neighbour.isSpared) return false;
+    neighbour.isSpared = this.#neighbours.size > 1 && nowMs - this.#lastNewMs < this.#options.spareMs;
+    return neighbour.isSpared;
+  }
+
+  /** The rarest of some open chunks that it has; undefined when it has none. */
   #rarest(neighbour: Neighbour): number | undefined {
+    return neighbour.have.isFull ? this.#rarestOpen() : this.#rarestOffer(neighbour.offers);
+  }
+
+  #rarestOpen(): number | undefined {
+    const count = this.#missing.openCount;
+    const start = Math.floor(this.#options.random() * count);
     let best: number | undefined;
-    let bestHolders = Number.POSITIVE_INFINITY;
-    let scanned = 0;
-    for (const chunk of this.#missing.fromRandom()) {
-      if (scanned >= SCAN_LIMIT && best !== undefined) break;
-      scanned += 1;
-      const holders = this.#missing.holders(chunk);
-      if (holders >= bestHolders || !neighbour.have.has(chunk) || this.#askers(chunk) > 0) continue;
-      best = chunk;
-      bestHolders = holders;
-      if (holders <= this.#missing.fewestHolders) break;
+    for (let looked = 0; looked < Math.min(SAMPLE, count); looked += 1) {
+      const chunk = this.#missing.openAt((start + looked) % count);
+      if (best === undefined || this.#missing.holders(chunk) < this.#missing.holders(best)) best = chunk;
     }
     return best;
   }
 
-  #askers(chunk: number): number {
-    let count = 0;
-    for (const neighbour of this.#neighbours.values()) if (neighbour.asked.has(chunk)) count += 1;
-    return count;
+  #rarestOffer(offers: number[]): number | undefined {
+    let place = Math.floor(this.#options.random() * offers.length);
+    let best: number | undefined;
+    for (let looked = 0; looked < SAMPLE && looked < offers.length; ) {
+      place = place < offers.length ? place : 0;
+      const chunk = offers[place] as number;
+      if (!this.#missing.isOpen(chunk)) {
+        const last = offers.pop() as number;
+        if (place < offers.length) offers[place] = last;
+        continue;
+      }
+      if (best === undefined || this.#missing.holders(chunk) < this.#missing.holders(best)) best = chunk;
+      looked += 1;
+      place += 1;
+    }
+    return best;
   }
 
   /**
-   * Nothing is left to ask of this neighbour: take over the chunk that would come last from the one whose queue lasts
-   * longest, if it would come sooner from here, or if that one has stalled. Near the end both stay asked.
+   * Nothing is left to ask of this neighbour: take over a chunk that would come much later from another, or that is owed
+   * by one who has stalled. What the other has in its transport comes anyway, so that is asked of both, and only a few
+   * times.
    */
   #takeOver(neighbour: Neighbour, nowMs: number, decisions: Decision[]): number | undefined {
-    const chunkMs = neighbour.waitMs(this.#options.chunkBytes, neighbour.outstanding + 1);
-    const isEndGame = this.#missing.count <= this.#options.endGameChunks;
-    const others = [...this.#neighbours.values()]
-      .filter((other) => other !== neighbour && other.asked.size > 0)
-      .sort((a, b) => b.waitMs(this.#options.chunkBytes) - a.waitMs(this.#options.chunkBytes));
-    for (const other of others) {
-      const hasStalled = nowMs - other.lastHeardMs >= this.#options.stallMs;
-      const worthMs = Math.max(2 * chunkMs, LEAST_GAIN_MS);
-      if (!hasStalled && other.waitMs(this.#options.chunkBytes) <= worthMs) return undefined;
-      const chunk = [...other.asked.keys()].findLast(
-        (candidate) => neighbour.have.has(candidate) && this.#askers(candidate) === 1,
-      );
-      if (chunk === undefined) continue;
-      if (hasStalled) other.isHelped = true;
-      if (!hasStalled && !isEndGame) {
-        other.asked.delete(chunk);
-        decisions.push({ kind: 'cancel', neighbour: other.name, chunks: [chunk], any: 0 });
+    const { chunkBytes, stallMs } = this.#options;
+    const chunkMs = neighbour.waitMs(chunkBytes, neighbour.outstanding + 1);
+    let slowest: Neighbour | undefined;
+    for (const other of this.#neighbours.values()) {
+      if (other === neighbour || other.asked.size === 0) continue;
+      if (nowMs - other.lastHeardMs >= stallMs) {
+        const chunk = this.#lastOnlyAskedOf(other, neighbour, 0);
+        if (chunk === undefined) continue;
+        other.isHelped = true;
+        return chunk;
       }
-      return chunk;
+      if (slowest === undefined || other.waitMs(chunkBytes) > slowest.waitMs(chunkBytes)) slowest = other;
     }
-    return undefined;
+    const worthMs = Math.max(2 * chunkMs, LEAST_GAIN_MS);
+    if (slowest === undefined || this.#missing.openCount > 0 || slowest.waitMs(chunkBytes) <= worthMs) return undefined;
+    return this.#takeFrom(slowest, neighbour, decisions);
+  }
+
+  /** What is taken over may still come from both: when that has happened too often, all is left where it is. */
+  #takeFrom(other: Neighbour, neighbour: Neighbour, decisions: Decision[]): number | undefined {
+    if (this.#duplicates + this.#takenOver.size >= this.#mostDuplicates) return undefined;
+    const late = this.#lastOnlyAskedOf(other, neighbour, Math.ceil(COMMITTED_BYTES / this.#options.chunkBytes));
+    const chunk = late ?? this.#lastOnlyAskedOf(other, neighbour, 0);
+    if (chunk === undefined) return undefined;
+    this.#takenOver.add(chunk);
+    if (late === undefined) return chunk;
+    other.asked.delete(chunk);
+    this.#missing.askedOfOneLess(chunk);
+    decisions.push({ kind: 'cancel', neighbour: other.name, chunks: [chunk], any: 0 });
+    return chunk;
+  }
+
+  /** The last chunk asked of `other` alone that `neighbour` has, the `first` earliest ones left out. */
+  #lastOnlyAskedOf(other: Neighbour, neighbour: Neighbour, first: number): number | undefined {
+    const asked = [...other.asked.keys()].slice(first);
+    return asked.findLast((chunk) => neighbour.have.has(chunk) && this.#missing.askers(chunk) === 1);
   }
 }

@@ -6,7 +6,7 @@ import type { StoredFile } from '../stored-file.js';
 import type { BufferPool } from '../wire/buffer-pool.js';
 import { finishChunkFrame, newChunkFrame } from './chunk-codec.js';
 import type { AnswerStream } from './exchange-stream.js';
-import { SendQueue, type SentCounts } from './send-queue.js';
+import { SendQueue, type SentChunks } from './send-queue.js';
 
 /** The largest piece of a manifest, or of a download, in one message. */
 export const MAX_PART_BYTES = 1024 * 1024;
@@ -48,7 +48,7 @@ export class ExchangeSession {
   constructor(deps: {
     readonly file: StoredFile;
     readonly open: Open__Output;
-    readonly counts: SentCounts;
+    readonly sent: SentChunks;
     readonly stream: AnswerStream;
     readonly buffers: BufferPool;
     readonly observer: ServingObserver;
@@ -60,7 +60,7 @@ export class ExchangeSession {
     const { chunkCount } = deps.file.manifest;
     const receiverHas =
       deps.open.have.length === 0 ? new ChunkSet(chunkCount) : ChunkSet.fromBytes(deps.open.have as Buffer, chunkCount);
-    this.#queue = new SendQueue(deps.file.have, receiverHas, deps.counts);
+    this.#queue = new SendQueue(deps.file.have, receiverHas, deps.sent);
     this.#unsubscribe = deps.file.onVerified((chunk) => this.#tell(chunk));
   }
 

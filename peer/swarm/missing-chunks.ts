@@ -1,63 +1,71 @@
 import type { ReadonlyChunkSet } from '../chunk-set.js';
 
+const NOWHERE = 0xffff_ffff;
+
 /**
- * The chunks that a fetch still lacks, and how many neighbours hold each: a set with random access (an array whose
- * removed element is replaced by the last) and a histogram of holders, so that each change costs O(1).
+ * The chunks that a fetch still lacks: how many neighbours hold each, of how many it has been asked, and those of which it
+ * has been asked of nobody (the open ones) with random access: an array whose removed element is replaced by the last.
+ * Each change costs O(1).
  */
 export class MissingChunks {
-  readonly #random: () => number;
-  readonly #order: Uint32Array;
-  /** Place of a chunk in #order; >= count when it is not missing. */
-  readonly #place: Uint32Array;
+  readonly #isMissing: Uint8Array;
   readonly #holders: Uint16Array;
-  /** How many missing chunks have so many holders. */
-  readonly #histogram = new Map<number, number>();
+  readonly #askers: Uint16Array;
+  readonly #open: Uint32Array;
+  /** Place of a chunk in #open. */
+  readonly #place: Uint32Array;
+  #openCount = 0;
   #count = 0;
+  #singlyHeld = 0;
 
-  constructor(have: ReadonlyChunkSet, random: () => number) {
-    this.#random = random;
-    this.#order = new Uint32Array(have.size);
-    this.#place = new Uint32Array(have.size).fill(0xffff_ffff);
+  constructor(have: ReadonlyChunkSet) {
+    this.#isMissing = new Uint8Array(have.size);
     this.#holders = new Uint16Array(have.size);
+    this.#askers = new Uint16Array(have.size);
+    this.#open = new Uint32Array(have.size);
+    this.#place = new Uint32Array(have.size).fill(NOWHERE);
     for (const chunk of have.missing()) {
-      this.#order[this.#count] = chunk;
-      this.#place[chunk] = this.#count;
+      this.#isMissing[chunk] = 1;
       this.#count += 1;
+      this.#setOpen(chunk, true);
     }
-    this.#histogram.set(0, this.#count);
   }
 
   get count(): number {
     return this.#count;
   }
 
-  /** Missing chunks with exactly one holder. */
-  get singlyHeldCount(): number {
-    return this.#histogram.get(1) ?? 0;
+  /** Missing chunks that have been asked of nobody. */
+  get openCount(): number {
+    return this.#openCount;
   }
 
-  /** The fewest holders, at least one, that a missing chunk has. */
-  get fewestHolders(): number {
-    let fewest = Number.POSITIVE_INFINITY;
-    for (const [holders, chunks] of this.#histogram) {
-      if (chunks > 0 && holders > 0 && holders < fewest) fewest = holders;
-    }
-    return fewest;
+  /** Missing chunks with exactly one holder. */
+  get singlyHeldCount(): number {
+    return this.#singlyHeld;
   }
 
   has(chunk: number): boolean {
-    const place = this.#place[chunk];
-    return place !== undefined && place < this.#count;
+    return this.#isMissing[chunk] === 1;
+  }
+
+  /** Whether it is missing and asked of nobody. */
+  isOpen(chunk: number): boolean {
+    return this.#place[chunk] !== NOWHERE && chunk < this.#place.length;
+  }
+
+  /** The open chunk at a place from 0 to below {@link openCount}; places change with every change. */
+  openAt(place: number): number {
+    return this.#open[place] as number;
   }
 
   holders(chunk: number): number {
     return this.#holders[chunk] ?? 0;
   }
 
-  /** Whether `chunks` has one that is missing. */
-  anyIn(chunks: ReadonlyChunkSet): boolean {
-    for (let i = 0; i < this.#count; i += 1) if (chunks.has(this.#order[i] as number)) return true;
-    return false;
+  /** Of how many neighbours it has been asked. */
+  askers(chunk: number): number {
+    return this.#askers[chunk] ?? 0;
   }
 
   heldByOneMore(chunk: number): void {
@@ -68,34 +76,51 @@ export class MissingChunks {
     this.#changeHolders(chunk, -1);
   }
 
-  /** Returns false when it was not missing. */
-  remove(chunk: number): boolean {
-    if (!this.has(chunk)) return false;
-    const place = this.#place[chunk] as number;
-    this.#count -= 1;
-    const last = this.#order[this.#count] as number;
-    this.#order[place] = last;
-    this.#place[last] = place;
-    this.#place[chunk] = 0xffff_ffff;
-    this.#add(this.holders(chunk), -1);
+  askedOfOneMore(chunk: number): void {
+    this.#askers[chunk] = this.askers(chunk) + 1;
+    this.#setOpen(chunk, false);
+  }
+
+  /** Returns whether it is open again. */
+  askedOfOneLess(chunk: number): boolean {
+    const askers = this.askers(chunk) - 1;
+    this.#askers[chunk] = askers;
+    if (askers > 0 || !this.has(chunk)) return false;
+    this.#setOpen(chunk, true);
     return true;
   }
 
-  /** All missing chunks once, from a random place on. Nothing may be removed meanwhile. */
-  *fromRandom(): Generator<number> {
-    const start = Math.floor(this.#random() * this.#count);
-    for (let i = 0; i < this.#count; i += 1) yield this.#order[(start + i) % this.#count] as number;
+  /** Returns false when it was not missing. */
+  remove(chunk: number): boolean {
+    if (!this.has(chunk)) return false;
+    if (this.holders(chunk) === 1) this.#singlyHeld -= 1;
+    this.#isMissing[chunk] = 0;
+    this.#count -= 1;
+    this.#setOpen(chunk, false);
+    return true;
   }
 
   #changeHolders(chunk: number, by: 1 | -1): void {
     const before = this.holders(chunk);
     this.#holders[chunk] = before + by;
     if (!this.has(chunk)) return;
-    this.#add(before, -1);
-    this.#add(before + by, 1);
+    if (before === 1) this.#singlyHeld -= 1;
+    if (before + by === 1) this.#singlyHeld += 1;
   }
 
-  #add(holders: number, chunks: number): void {
-    this.#histogram.set(holders, (this.#histogram.get(holders) ?? 0) + chunks);
+  #setOpen(chunk: number, isOpen: boolean): void {
+    if (this.isOpen(chunk) === isOpen) return;
+    if (isOpen) {
+      this.#open[this.#openCount] = chunk;
+      this.#place[chunk] = this.#openCount;
+      this.#openCount += 1;
+      return;
+    }
+    const place = this.#place[chunk] as number;
+    this.#openCount -= 1;
+    const last = this.#open[this.#openCount] as number;
+    this.#open[place] = last;
+    this.#place[last] = place;
+    this.#place[chunk] = NOWHERE;
   }
 }

@@ -9,12 +9,21 @@ const RATE_WEIGHT = 0.5;
 export class Neighbour {
   readonly name: string;
   readonly have: ChunkSet;
+  /** How many of the chunks that we miss it has. */
+  usefulCount = 0;
+  /**
+   * Unless it has everything: the open chunks that it has, and others that no longer are; some twice. Taking one out
+   * drops what is no longer true, so that each is looked at once.
+   */
+  readonly offers: number[] = [];
   /** Chunks asked by number and not yet here, in the order in which they were asked, with the time of asking. */
   readonly asked = new Map<number, number>();
   /** Chunks asked for without a number and not yet here. */
   anyAsked = 0;
-  /** It has declined to choose for us. */
+  /** It has declined to choose for us: everything it has was sent to somebody already. */
   refusesAny = false;
+  /** Left alone although it has everything: the others have it too, or will in a moment. */
+  isSpared = false;
   /** When bytes last came, or when we began to wait. */
   lastHeardMs: number;
   /** Others have been asked for what it owes; set while it is stalled, cleared by its next bytes. */
@@ -46,9 +55,12 @@ export class Neighbour {
     this.anyAsked += count;
   }
 
-  /** A whole chunk came or was refused. */
-  answered(chunk: number): void {
-    if (!this.asked.delete(chunk) && this.anyAsked > 0) this.anyAsked -= 1;
+  /** A whole chunk came or was refused. Returns in which way it had been asked for, if it had. */
+  answered(chunk: number): 'by number' | 'any' | undefined {
+    if (this.asked.delete(chunk)) return 'by number';
+    if (this.anyAsked === 0) return undefined;
+    this.anyAsked -= 1;
+    return 'any';
   }
 
   received(bytes: number, nowMs: number): void {

@@ -9,6 +9,7 @@ import { Deferred } from './deferred.js';
 import { Conversation } from './exchange-client.js';
 import type { Fetch, FetcherDeps, FetcherOptions, FetchOutcome, FetchProgress, FetchRequest } from './fetch.js';
 import { Interest } from './interest.js';
+import { PICKER_OPTIONS } from './picker-options.js';
 
 /*
  * One fetch. Flow: candidates are dialled; the first that answers gives the manifest, space is reserved and the picker
@@ -29,8 +30,6 @@ const DAMAGED_PATIENCE_MS = 2_000;
 const HOUSEKEEPING_MS = 250;
 const PROGRESS_MS = 80;
 const HAVE_DELAY_MS = 3;
-
-const PICKER_OPTIONS = { windowMs: 150, minWindowChunks: 4, stallMs: 1_000, endGameChunks: 8 };
 
 interface Peer {
   readonly name: string;

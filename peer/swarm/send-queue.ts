@@ -1,53 +1,33 @@
-import type { ChunkSet, ReadonlyChunkSet } from '../chunk-set.js';
+import { ChunkSet, type ReadonlyChunkSet } from '../chunk-set.js';
 
 /*
  * The sender's side of choosing. A receiver asks for chunks by number, or for "any n"; what it asked for by number comes
- * first. Of the others the sender picks, at the moment when it can send, the one it has sent least often to anybody.
+ * first. Of the others the sender picks, at the moment when it can send, one that it has sent to nobody yet; when there is
+ * none it refuses, because others have them to give by now.
  * Pure: no sockets, no clock.
  */
 
-/** Chunks looked at for one that was sent least; a larger file is looked at piece by piece. */
-const SCAN_LIMIT = 8192;
-
-/** How often each chunk of one file has been sent, over all receivers. */
-export class SentCounts {
-  readonly #sent: Uint16Array;
-  /** No chunk has been sent less often than this, as far as is known. */
-  #level = 0;
-  #cursor = 0;
+/** Which chunks of one file have been sent to somebody, over all receivers. */
+export class SentChunks {
+  readonly #sent: ChunkSet;
+  /** All before it have been sent. */
+  #firstUnsent = 0;
 
   constructor(chunkCount: number) {
-    this.#sent = new Uint16Array(chunkCount);
-  }
-
-  of(chunk: number): number {
-    return this.#sent[chunk] ?? 0;
+    this.#sent = new ChunkSet(chunkCount);
   }
 
   add(chunk: number): void {
-    const count = this.of(chunk);
-    if (count < 0xffff) this.#sent[chunk] = count + 1;
+    this.#sent.add(chunk);
+    while (this.#firstUnsent < this.#sent.size && this.#sent.has(this.#firstUnsent)) this.#firstUnsent += 1;
   }
 
-  /** The least sent chunk for which `isEligible` holds, in order of number among equals. */
-  leastSent(isEligible: (chunk: number) => boolean): number | undefined {
-    const total = this.#sent.length;
-    let best: number | undefined;
-    let seenAtLevel = false;
-    for (let step = 0; step < total; step += 1) {
-      if (step >= SCAN_LIMIT && best !== undefined) break;
-      const chunk = (this.#cursor + step) % total;
-      const count = this.of(chunk);
-      seenAtLevel ||= count <= this.#level;
-      if ((best !== undefined && count >= this.of(best)) || !isEligible(chunk)) continue;
-      best = chunk;
-      if (count <= this.#level) {
-        this.#cursor = (chunk + 1) % total;
-        return chunk;
-      }
+  /** The first chunk that was sent to nobody and for which `isEligible` holds. */
+  firstUnsent(isEligible: (chunk: number) => boolean): number | undefined {
+    for (let chunk = this.#firstUnsent; chunk < this.#sent.size; chunk += 1) {
+      if (!this.#sent.has(chunk) && isEligible(chunk)) return chunk;
     }
-    if (!seenAtLevel && best !== undefined) this.#level = this.of(best);
-    return best;
+    return undefined;
   }
 }
 
@@ -56,15 +36,15 @@ export class SendQueue {
   readonly #held: ReadonlyChunkSet;
   /** What the receiver has, or has been sent. */
   readonly #receiverHas: ChunkSet;
-  readonly #counts: SentCounts;
+  readonly #sent: SentChunks;
   readonly #byNumber = new Set<number>();
   #any = 0;
 
   /** `held` is what this peer holds (live view); `receiverHas` is taken over. */
-  constructor(held: ReadonlyChunkSet, receiverHas: ChunkSet, counts: SentCounts) {
+  constructor(held: ReadonlyChunkSet, receiverHas: ChunkSet, sent: SentChunks) {
     this.#held = held;
     this.#receiverHas = receiverHas;
-    this.#counts = counts;
+    this.#sent = sent;
   }
 
   /** Returns the chunks that cannot be sent because they are not held. Numbers outside the file are among them. */
@@ -95,12 +75,12 @@ export class SendQueue {
   next(): number | undefined {
     const chunk = this.#nextByNumber() ?? this.#nextAny();
     if (chunk === undefined) return undefined;
-    this.#counts.add(chunk);
+    this.#sent.add(chunk);
     this.#receiverHas.add(chunk);
     return chunk;
   }
 
-  /** "Any" chunks that are asked for although the receiver has, or was sent, all that is held: to be refused. */
+  /** "Any" chunks that are asked for although all that the receiver lacks was sent to somebody: to be refused. */
   takeUnservable(): number {
     const count = this.#any;
     this.#any = 0;
@@ -117,7 +97,7 @@ export class SendQueue {
 
   #nextAny(): number | undefined {
     if (this.#any === 0) return undefined;
-    const chunk = this.#counts.leastSent((candidate) => this.#held.has(candidate) && !this.#receiverHas.has(candidate));
+    const chunk = this.#sent.firstUnsent((candidate) => this.#held.has(candidate) && !this.#receiverHas.has(candidate));
     if (chunk !== undefined) this.#any -= 1;
     return chunk;
   }

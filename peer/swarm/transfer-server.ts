@@ -34,7 +34,7 @@ import { refuseMalformed, tolerant } from './malformed.js';
 import { type ExchangeAnswer, type loadPeerService, PEER_SERVICE } from './peer-service.js';
 import { readThrough } from './read-through.js';
 import { createReflection } from './reflection.js';
-import { SentCounts } from './send-queue.js';
+import { SentChunks } from './send-queue.js';
 
 /** What the handlers need of the rest of the peer. */
 export interface TransferServerDeps {
@@ -103,7 +103,7 @@ export class TransferServer {
   readonly #health = new HealthImplementation({ '': 'SERVING', [PEER_SERVICE]: 'SERVING' });
   readonly #sessions = new Map<ExchangeSession, () => void>();
   /** Kept while a file has receivers, so that they are sent different chunks. */
-  readonly #counts = new Map<string, { readonly counts: SentCounts; users: number }>();
+  readonly #sent = new Map<string, { readonly sent: SentChunks; users: number }>();
   readonly #leaving = new AbortController();
 
   constructor(deps: TransferServerDeps, options: TransferServerOptions) {
@@ -203,7 +203,7 @@ export class TransferServer {
         this.#sessions.delete(session);
         this.#deps.observer.serving('exchange', -1);
         session = undefined;
-        if (fileId !== undefined) this.#releaseCounts(fileId);
+        if (fileId !== undefined) this.#releaseSent(fileId);
       }
       this.#note('Exchange', error);
       stream.end(error);
@@ -246,7 +246,7 @@ export class TransferServer {
     return new ExchangeSession({
       file,
       open,
-      counts: this.#useCounts(file),
+      sent: this.#useSent(file),
       stream: stream.answers,
       buffers,
       observer: {
@@ -256,19 +256,19 @@ export class TransferServer {
     });
   }
 
-  #useCounts(file: StoredFile): SentCounts {
+  #useSent(file: StoredFile): SentChunks {
     const { id, chunkCount } = file.manifest;
-    const entry = this.#counts.get(id) ?? { counts: new SentCounts(chunkCount), users: 0 };
+    const entry = this.#sent.get(id) ?? { sent: new SentChunks(chunkCount), users: 0 };
     entry.users += 1;
-    this.#counts.set(id, entry);
-    return entry.counts;
+    this.#sent.set(id, entry);
+    return entry.sent;
   }
 
-  #releaseCounts(id: string): void {
-    const entry = this.#counts.get(id);
+  #releaseSent(id: string): void {
+    const entry = this.#sent.get(id);
     if (entry === undefined) return;
     entry.users -= 1;
-    if (entry.users === 0) this.#counts.delete(id);
+    if (entry.users === 0) this.#sent.delete(id);
   }
 
   async #download(call: ServerWritableStream<DownloadRequest__Output, DownloadResponse>): Promise<void> {
