@@ -330,6 +330,39 @@ describe('a connection', () => {
     expect(client.isUsable).toBe(false);
   });
 
+  it('that is ending sends all that it had, though the other side still talks', async () => {
+    const opened: Http2Stream[] = [];
+    const {
+      connection: served,
+      client,
+      socket,
+    } = await facing({ onStream: (stream) => void opened.push(stream) }, [[Setting.initialWindowSize, 2 ** 31 - 1]]);
+    client.send(numberFrame(FrameType.windowUpdate, 0, 2 ** 30));
+    client.sendHeaders(1, [[':path', '/']], FrameFlag.endHeaders | FrameFlag.endStream);
+    await waitFor('the stream', () => opened.length === 1);
+    client.socket.pause();
+    const part = Buffer.alloc(16_384, 7);
+    let sent = 0;
+    // Until the kernel takes no more: what comes after it waits in the socket.
+    while (socket.writableLength === 0) {
+      opened[0]?.sendData([part]);
+      sent += part.length;
+      await new Promise(setImmediate);
+    }
+    opened[0]?.sendHeaders([['grpc-status', '0']], true);
+    served.leave();
+    expect(socket.writableEnded).toBe(true);
+    expect(socket.writableLength).toBeGreaterThan(0);
+    const heardBefore = socket.bytesRead;
+    client.send(frame(FrameType.ping, 0, 0, Buffer.alloc(8)));
+    await waitFor('the ping to have come', () => socket.bytesRead > heardBefore);
+    client.socket.resume();
+    let received = 0;
+    while (received < sent) received += (await client.next(FrameType.data)).length;
+    expect((await client.next(FrameType.headers)).flags & FrameFlag.endStream).toBe(FrameFlag.endStream);
+    await client.closed();
+  });
+
   it('that leaves ends in good order on both sides when its last stream has', async () => {
     const [near, far] = await sockets();
     const opened: Http2Stream[] = [];
