@@ -16,7 +16,7 @@ import { eventually, fileBody, TestPeer } from './testing/test-index.js';
 
 /* What an index tells, and does, while its MongoDB cannot be used. */
 
-const FAST = 'serverSelectionTimeoutMS=300&connectTimeoutMS=300';
+const FAST = 'serverSelectionTimeoutMS=1000&connectTimeoutMS=5000';
 const mongodb = process.env['SHOAL_TEST_MONGODB_URI'];
 const describeWithMongodb = mongodb === undefined ? describe.skip : describe;
 

@@ -184,7 +184,7 @@ describe('publish', () => {
 test('content that is put while it is removed, at whatever moment, is there in the end and no put fails', async () => {
   const { publish, removals } = setUp();
   const { id } = (await publish()).published.file;
-  for (let round = 0; round < 30; round += 1) {
+  for (let round = 0; round < 10; round += 1) {
     const put = publish();
     let isOver = false;
     put
