@@ -1,4 +1,4 @@
-import { core, eventually, isReady } from './testing/cluster.js';
+import { eventually, isReady } from './testing/cluster.js';
 import { ensureShared, noContainerRestarted, shared, story } from './testing/story.js';
 
 const NAMESPACES = [shared.namespace];
@@ -18,9 +18,12 @@ story(
     const readiness = async () => (await fetch(`${url}/readyz`)).status;
     expect(await readiness()).toBe(200);
 
-    await core.deleteNamespacedPod({ namespace: shared.namespace, name: mongodb });
+    // With no successor at first: it can come back within two seconds, too soon to look.
+    const scale = ['scale', `statefulset/${shared.name}-mongodb`];
+    await shared.kubectl([...scale, '--replicas=0']);
     await eventually('the index says that it is not ready', 60_000, async () => (await readiness()) === 503);
     expect((await fetch(`${url}/livez`)).status).toBe(200);
+    await shared.kubectl([...scale, '--replicas=1']);
     await shared.podAgain(mongodb, uid);
     await eventually('the index says that it is ready', 60_000, async () => (await readiness()) === 200);
     await stop();

@@ -76,14 +76,20 @@ export class CallDialer {
   hold(bytes: number): void {
     const wasFull = this.#isFull;
     this.#heldBytes += bytes;
-    if (wasFull && !this.#isFull) for (const socket of this.#sockets) socket.resume();
+    if (wasFull === this.#isFull) return;
+    for (const connection of this.#connections()) connection.isDeaf = this.#isFull;
+    if (wasFull) for (const socket of this.#sockets) socket.resume();
   }
 
   /** Ends all calls, with `unavailable`. */
   close(): void {
-    const connections = [...[...this.#links.values()].map((link) => link.connection), ...this.#leaving];
+    const connections = this.#connections();
     this.#links.clear();
     for (const connection of connections) connection.destroy(new Error('this peer is closing'));
+  }
+
+  #connections(): Http2Connection[] {
+    return [...[...this.#links.values()].map((link) => link.connection), ...this.#leaving];
   }
 
   get #isFull(): boolean {
@@ -128,6 +134,7 @@ export class CallDialer {
       },
       { ...this.#options, role: 'client' },
     );
+    connection.isDeaf = this.#isFull;
     link = { connection, receivedBytes: 0, lastUsed: 0 };
     const before = this.#links.get(address);
     if (before !== undefined) this.#drop(address, before);

@@ -119,6 +119,11 @@ export class Http2Connection {
     return this.#streams.size;
   }
 
+  /** To be told when nothing is read from the socket for a while: the other side's silence then means nothing. */
+  set isDeaf(isDeaf: boolean) {
+    this.#keepalive.isDeaf = isDeaf;
+  }
+
   /** Takes bytes that came from the socket; they are not kept. */
   receive(bytes: Buffer): void {
     if (this.#isClosed) return;

@@ -63,3 +63,21 @@ it('does nothing after it was stopped', () => {
   jest.advanceTimersByTime(1_000_000);
   expect(events).toEqual(['ping']);
 });
+
+it('takes no silence for an end while nothing is read', () => {
+  const keepalive = start();
+  keepalive.isDeaf = true;
+  jest.advanceTimersByTime(1_000_000);
+  expect(events).toEqual([]);
+  keepalive.isDeaf = false;
+  jest.advanceTimersByTime(70_000);
+  expect(events).toEqual(['ping', 'silence']);
+});
+
+it('does not give up when reading stopped after it had asked', () => {
+  const keepalive = start();
+  jest.advanceTimersByTime(60_000);
+  keepalive.isDeaf = true;
+  jest.advanceTimersByTime(100_000);
+  expect(events).toEqual(['ping']);
+});

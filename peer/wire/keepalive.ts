@@ -15,6 +15,7 @@ export class Keepalive {
   readonly #interval: NodeJS.Timeout;
   #timeout: NodeJS.Timeout | undefined;
   #hasHeard = true;
+  #isDeaf = false;
 
   constructor(
     deps: {
@@ -36,13 +37,20 @@ export class Keepalive {
     this.#hasHeard = true;
   }
 
+  /** Whether nothing is being read, so that nothing can be heard: then silence means nothing. */
+  set isDeaf(isDeaf: boolean) {
+    this.#isDeaf = isDeaf;
+    // What came meanwhile is heard in a moment.
+    this.#hasHeard = true;
+  }
+
   stop(): void {
     clearInterval(this.#interval);
     clearTimeout(this.#timeout);
   }
 
   #look(): void {
-    if (this.#hasHeard) {
+    if (this.#hasHeard || this.#isDeaf) {
       this.#hasHeard = false;
       clearTimeout(this.#timeout);
       this.#timeout = undefined;
@@ -55,7 +63,7 @@ export class Keepalive {
 
   #decide(): void {
     this.#timeout = undefined;
-    if (this.#hasHeard) return;
+    if (this.#hasHeard || this.#isDeaf) return;
     this.stop();
     this.#deps.onSilence();
   }
