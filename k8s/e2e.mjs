@@ -35,16 +35,24 @@ if (missing.length > 0) process.exit(1);
 setUp({ isBuildWanted: false });
 const folder = await mkdtemp(join(tmpdir(), 'shoal-e2e-'));
 const kubeconfig = join(folder, 'kubeconfig');
-try {
+await attempt(async () => {
   process.exitCode = await main();
-} catch (error) {
-  if (!signal.aborted && !(error instanceof CommandFailed)) throw error;
-  console.error(`e2e: ${signal.aborted ? 'interrupted' : error.message}`);
-  process.exitCode = signal.aborted ? 130 : 1;
-} finally {
+});
+await attempt(async () => {
   if (isOurs && !isKept) await deleteCluster(cluster, { kubeconfig });
   else console.error(`e2e: the cluster ${cluster} stays; \`kind delete cluster --name ${cluster}\` deletes it`);
-  await rm(folder, { recursive: true, force: true });
+});
+await rm(folder, { recursive: true, force: true });
+
+/** Does something; when a command in it fails, says so, and this script will fail too. */
+async function attempt(work) {
+  try {
+    await work();
+  } catch (error) {
+    if (!signal.aborted && !(error instanceof CommandFailed)) throw error;
+    console.error(`e2e: ${signal.aborted ? 'interrupted' : error.message}`);
+    process.exitCode = signal.aborted ? 130 : 1;
+  }
 }
 
 async function main() {

@@ -24,6 +24,10 @@ export interface FileStat {
 
 const CHART = 'charts/shoal';
 
+/** A story that fails leaves its own behind, and jest would wait for them. */
+const forwards: Running[] = [];
+afterAll(() => Promise.all(forwards.map((forward) => forward.stop())));
+
 /** One installation of the chart, handled as people do: helm, kubectl, `shoal` in a pod. */
 export class Release {
   readonly namespace: string;
@@ -146,8 +150,13 @@ export class Release {
     });
   }
 
-  async scalePeers(replicas: number): Promise<void> {
-    const name = `${this.name}-peer`;
+  scalePeers(replicas: number): Promise<void> {
+    return this.scale('peer', replicas);
+  }
+
+  /** Changes how many pods a StatefulSet of the release has; does not wait. */
+  async scale(component: 'peer' | 'mongodb', replicas: number): Promise<void> {
+    const name = `${this.name}-${component}`;
     const scale = await apps.readNamespacedStatefulSetScale({ namespace: this.namespace, name });
     await apps.replaceNamespacedStatefulSetScale({
       namespace: this.namespace,
@@ -167,6 +176,7 @@ export class Release {
       url = `http://${found[1]}`;
       listening.dispatchEvent(new Event('url'));
     });
+    forwards.push(forward);
     await Promise.race([once(listening, 'url'), forward.succeeded()]);
     if (url === '') throw new Error(`kubectl port-forward ${target} ended: ${forward.stderr.join('\n')}`);
     return { url, stop: () => forward.stop() };
