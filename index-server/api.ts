@@ -341,7 +341,12 @@ const membershipSchema = z.object({
 });
 
 /** Answer to `POST /api/v1/peers`. */
-export const joinedSchema = membershipSchema.meta({ id: 'Joined' });
+export const joinedSchema = membershipSchema
+  .extend({
+    /** Known by this, the index remembers what it was told; another one has lost its store: give it the tombstones. */
+    storeId: z.string().optional(),
+  })
+  .meta({ id: 'Joined' });
 /** Answer to `POST /api/v1/peers`. */
 export type Joined = z.infer<typeof joinedSchema>;
 
@@ -366,8 +371,11 @@ const orderSchema = z.discriminatedUnion('do', [
     ticket: z.string(),
     holders: z.array(holderSchema),
   }),
-  /** No record of the file is left: delete it. */
-  z.object({ do: z.literal('drop'), id: fileIdSchema }),
+  /**
+   * No record of the file is left: keep the tombstones, which prove it, and delete the file. An index that has lost its store
+   * is given them back, as records are.
+   */
+  z.object({ do: z.literal('drop'), id: fileIdSchema, tombstones: z.array(z.string()).optional() }),
   /**
    * Records of the file changed (tags, readers, names): keep these in place of those kept until now, and announce the
    * file again with their revision.
@@ -428,6 +436,8 @@ export const announcedSchema = z
   .object({
     unknown: z.array(fileIdSchema),
     removed: z.array(fileIdSchema),
+    /** Of what was removed: to be kept, as those of an order to drop a file. */
+    tombstones: z.array(z.string()).optional(),
     /** Answer to `begin`: to be sent with `end`. */
     mark: z.string().optional(),
   })

@@ -170,6 +170,7 @@ export type FindingCatalog = Pick<
   | 'current'
   | 'versionsWithId'
   | 'visibleWithName'
+  | 'tombstonesOf'
   | 'list'
   | 'search'
   | 'knownIds'
@@ -281,6 +282,8 @@ export interface Catalog {
   knownIds(ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** Which of these ids have no version left, and had one that was removed, displaced by newer ones, or has a tombstone. */
   removedIds(ids: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Signed tombstones that prove versions with this id to be gone, at most `limit`. */
+  tombstonesOf(id: string, limit: number): Promise<readonly string[]>;
   /**
    * Versions with this id, at most `limit`, whoever may read them: for replication and restoring, never for answers to
    * users. Those that want the most copies come first; while nothing changes, the answer does not either.
@@ -294,8 +297,12 @@ export interface Catalog {
    * versions displaced. The highest version of a name becomes current. Returns how many were taken.
    */
   restore(rows: readonly FileRow[]): Promise<number>;
-  /** Takes back tombstones; what they prove to be gone goes, if it is there. Returns how many said something new. */
-  restoreTombstones(rows: readonly TombstoneRow[]): Promise<number>;
+  /**
+   * Takes back tombstones; what they prove to be gone goes, if it is there. Returns how many said something new, and what went.
+   */
+  restoreTombstones(
+    rows: readonly TombstoneRow[],
+  ): Promise<{ readonly taken: number; readonly removed: readonly FileRow[] }>;
 
   // Peers
   /** Adds or replaces a peer; what is known of its holdings stays. */
@@ -349,6 +356,9 @@ export interface Catalog {
   /** Oldest first. */
   ordersFor(peer: string, limit: number): Promise<readonly OrderRow[]>;
   deleteOrders(peer: string, kind: OrderRow['kind'], ids: readonly string[]): Promise<void>;
+
+  /** Random, made with the store: tells a catalogue from one that begins anew. */
+  storeId(): Promise<string>;
 
   // Figures for /metrics
   counts(): Promise<{ readonly files: number; readonly users: number }>;

@@ -23,6 +23,11 @@ export function embeddedCatalog(database: EmbeddedDatabase): Catalog {
       database.run('DELETE FROM sessions WHERE expires_at <= ?', now);
       database.run('DELETE FROM gone_marks WHERE removed_at < ?', tombstonesBefore);
       database.run('DELETE FROM gone_ids WHERE removed_at < ?', tombstonesBefore);
+      database.run('DELETE FROM gone_places WHERE removed_at < ?', tombstonesBefore);
+    },
+    async storeId() {
+      const sql = "SELECT value FROM counters WHERE name = 'store'";
+      return String(database.get<{ value: number }>(sql)?.value ?? 0);
     },
     async counts() {
       const { files = 0, users = 0 } = database.get<{ files: number; users: number }>(COUNTS) ?? {};

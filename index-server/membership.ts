@@ -40,6 +40,8 @@ export interface MembershipDeps {
 
 /** Peers that a lease of the configured length is meant for; beyond, it grows in proportion. */
 const LEASE_PEERS = 1000;
+/** Tombstones told of one file that a peer announced and that was removed. */
+const TOMBSTONES_TOLD = 10;
 /** Peers told in a heartbeat answer. */
 const PEERS_TOLD = 64;
 
@@ -73,7 +75,7 @@ export class Membership {
     directory.note(joined);
     this.#unannounced.set(body.name, body.incarnation);
     metrics.joins.inc();
-    return { ...(await this.#tokens(body)), ...times };
+    return { ...(await this.#tokens(body)), ...times, storeId: await catalog.storeId() };
   }
 
   /** Extends a lease. Throws `not_found` when the peer has to join (again). */
@@ -119,7 +121,13 @@ export class Membership {
     );
     await this.#settle(peer.name, { held, dropped: body.dropped, known });
     if (body.full === 'end' || body.full === 'only') await this.#endFull(peer, mark);
-    return { unknown, removed, ...(body.full === 'begin' && mark !== undefined && { mark }) };
+    const tombstones = await this.#tombstonesOf(removed);
+    return {
+      unknown,
+      removed,
+      ...(tombstones.length > 0 && { tombstones }),
+      ...(body.full === 'begin' && mark !== undefined && { mark }),
+    };
   }
 
   /** The peer leaves. Its holdings are offered again when it comes back. */
@@ -170,6 +178,14 @@ export class Membership {
       tokensExpireAt: new Date(Math.min(peerToken.expiresAt, swarmToken.expiresAt)).toISOString(),
       keys: [signer.publicJwk],
     };
+  }
+
+  async #tombstonesOf(ids: readonly string[]): Promise<string[]> {
+    const found = new Set<string>();
+    for (const id of ids) {
+      for (const record of await this.#deps.catalog.tombstonesOf(id, TOMBSTONES_TOLD)) found.add(record);
+    }
+    return [...found];
   }
 
   async #mustAnnounceAll({ name, incarnation, files }: PeerRow): Promise<boolean> {

@@ -27,6 +27,8 @@ const OPERATION_OF: Readonly<Record<keyof Catalog, StoreOperation>> = {
   removedIds: 'read_file',
   allVersionsWithId: 'read_file',
   recordsWithIds: 'read_file',
+  tombstonesOf: 'read_file',
+  storeId: 'upkeep',
   list: 'list',
   search: 'search',
   patch: 'change_file',

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { mongoAccounts } from './catalog/mongo-accounts.js';
 import { withStoreErrors } from './catalog/mongo-errors.js';
 import { mongoFinding } from './catalog/mongo-finding.js';
@@ -15,6 +16,7 @@ export function mongoCatalog(store: MongoStore): Catalog {
     close: () => store.close(),
     ping: () => store.ping(),
     sweep: (now, tombstonesBefore) => sweep(store, now, tombstonesBefore),
+    storeId: () => storeId(store),
     counts: () => counts(store),
     ...mongoAccounts(store),
     ...publishingOn(mongoHistoryStore(store)),
@@ -26,9 +28,17 @@ export function mongoCatalog(store: MongoStore): Catalog {
 
 async function sweep(store: MongoStore, now: number, tombstonesBefore: number): Promise<void> {
   await store.collection('sessions').deleteMany({ expiresAt: { $lte: now } });
-  await store.collection('gone').deleteMany({ removedAt: { $lt: tombstonesBefore } });
+  for (const name of ['gone', 'gonePlaces'] as const) {
+    await store.collection(name).deleteMany({ removedAt: { $lt: tombstonesBefore } });
+  }
   // A name that is published again meanwhile has another `removedAt`.
   await store.collection('names').deleteMany({ removedAt: { $gt: 0, $lt: tombstonesBefore } });
+}
+
+async function storeId(store: MongoStore): Promise<string> {
+  const made = { $setOnInsert: { value: randomInt(2 ** 47) } };
+  const options = { upsert: true, returnDocument: 'after' } as const;
+  return String((await store.collection('counters').findOneAndUpdate({ _id: 'store' }, made, options))?.value ?? 0);
 }
 
 async function counts(store: MongoStore): ReturnType<Catalog['counts']> {

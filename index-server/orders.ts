@@ -48,11 +48,15 @@ export class Orders {
 
   async #orderOf(row: OrderRow, versions: readonly FileRow[], peer: PeerRow): Promise<Order | 'obsolete' | 'later'> {
     const { id, kind } = row;
-    if (kind === 'drop') return versions.length === 0 ? { do: 'drop', id } : 'obsolete';
+    if (kind === 'drop') return versions.length === 0 ? this.#drop(id) : 'obsolete';
     if (versions.length === 0) return 'obsolete';
     const records = versions.map(({ record }) => record);
     if (kind === 'update') return { do: 'update', id, records };
     return this.#replicate(row, { versions, records, peer });
+  }
+
+  async #drop(id: string): Promise<Order> {
+    return { do: 'drop', id, tombstones: [...(await this.#deps.catalog.tombstonesOf(id, LIMITS.records))] };
   }
 
   async #replicate(

@@ -96,6 +96,31 @@ describe('an index whose store was lost', () => {
     await expect(index.client.stat(peer.auth, 'public')).rejects.toMatchObject({ code: 'not_found' });
   });
 
+  test.each(['before', 'after'])('forgets what a tombstone that comes %s the record proves', async (when) => {
+    const other = await index.peer('p2');
+    await other.announce({ held: [{ id: idOf('public'), complete: true }] });
+    index.advance(1_000);
+    await index.client.remove(peer.auth, 'public');
+    const { orders } = await other.beat();
+    const [proof = ''] = orders.flatMap((order) => (order.do === 'drop' ? (order.tombstones ?? []) : []));
+    await loseStore();
+    const late = await index.peer('p2');
+    const record = records[0] as string;
+    if (when === 'before') await index.client.restore(peer.auth, 'p1', [proof]);
+    const held = [{ id: idOf('public'), complete: true }];
+    const { unknown } = await late.announce({ held, full: 'only' });
+    if (unknown.length > 0) await index.client.restore(late.auth, 'p2', [record]);
+    if (when === 'after') {
+      expect((await index.client.stat(peer.auth, 'public')).id).toBe(idOf('public'));
+      await index.client.restore(peer.auth, 'p1', [proof]);
+    }
+    await expect(index.client.stat(peer.auth, 'public')).rejects.toMatchObject({ code: 'not_found' });
+    const { removed } = await late.announce({ held });
+    const dropped = (await late.beat()).orders.filter((order) => order.do === 'drop').map(({ id }) => id);
+    expect(when === 'before' ? removed : dropped).toEqual([idOf('public')]);
+    expect(await index.client.restore(late.auth, 'p2', [record])).toEqual({ restored: 0, refused: 1 });
+  });
+
   describe('and records of one version that differ', () => {
     let older: string;
     let newer: string;

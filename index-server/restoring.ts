@@ -32,7 +32,7 @@ export class Restoring {
 
   /** Takes back records and tombstones; what is not signed by this index, is there, or was removed since, is refused. */
   async restore(records: readonly string[]): Promise<Restored> {
-    const { catalog, metrics } = this.#deps;
+    const { metrics } = this.#deps;
     const rows: FileRow[] = [];
     const tombstones: TombstoneRow[] = [];
     for (const record of new Set(records)) {
@@ -41,12 +41,20 @@ export class Restoring {
       if (claims?.kind === 'record') rows.push(rowOf(claims, record));
     }
     // Tombstones first: they decide which records are still wanted.
-    let restored = tombstones.length === 0 ? 0 : await catalog.restoreTombstones(tombstones);
+    let restored = tombstones.length === 0 ? 0 : await this.#takeTombstones(tombstones);
     if (rows.length > 0) restored += await this.#takeBack(await this.#withOwners(rows));
     const refused = records.length - restored;
     metrics.restores.inc({ result: 'restored' }, restored);
     metrics.restores.inc({ result: 'refused' }, refused);
     return { restored, refused };
+  }
+
+  /** Some peer may have given back before what these say is gone; it holds the file, and is told to drop it. */
+  async #takeTombstones(tombstones: readonly TombstoneRow[]): Promise<number> {
+    const { catalog, replicator } = this.#deps;
+    const { taken, removed } = await catalog.restoreTombstones(tombstones);
+    if (removed.length > 0) await replicator.versionsGone(removed);
+    return taken;
   }
 
   /** The newest record of a version counts, whichever came first; who holds an older one is told. */

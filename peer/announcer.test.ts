@@ -24,6 +24,7 @@ function setUp() {
   const said: AnnounceBody[] = [];
   const restored: string[][] = [];
   const removed: [string, number][] = [];
+  const kept: string[] = [];
   const script: { answer: Announced; failure?: ShoalError } = { answer: nothing };
   const metrics = new PeerMetrics();
   const announcer = new Announcer(
@@ -54,6 +55,12 @@ function setUp() {
           return true;
         },
       },
+      tombstones: {
+        keepFor: async (records, removal) => {
+          kept.push(...records);
+          return removal();
+        },
+      },
       metrics,
       log: createLogger({ name: 'test', level: 'silent' }),
       now: () => Date.now(),
@@ -73,7 +80,7 @@ function setUp() {
     files.delete(id);
     for (const listener of listeners) listener({ kind: 'added', id });
   };
-  return { announcer, put, drop, said, restored, removed, script, metrics };
+  return { announcer, put, drop, said, restored, removed, kept, script, metrics };
 }
 
 beforeEach(() => {
@@ -211,11 +218,12 @@ describe('the answer', () => {
   });
 
   test('removes files that are gone from the catalogue, as of when it was asked', async () => {
-    const { put, script, removed } = setUp();
+    const { put, script, removed, kept } = setUp();
     put(file('a'));
-    script.answer = { unknown: [], removed: ['a'] };
+    script.answer = { unknown: [], removed: ['a'], tombstones: ['proof'] };
     await pass(GATHER_MS);
     expect(removed).toEqual([['a', Date.now()]]);
+    expect(kept).toEqual(['proof']);
   });
 });
 

@@ -24,6 +24,8 @@ export interface AnnouncerDeps {
   readonly index: Pick<IndexClient, 'announce' | 'restore'>;
   readonly membership: Pick<Membership, 'auth' | 'peerName' | 'incarnation'>;
   readonly removals: Pick<Removals, 'remove'>;
+  /** Keeps the proofs that files were removed. */
+  readonly tombstones: { keepFor<T>(records: readonly string[], removal: () => Promise<T>): Promise<T> };
   readonly metrics: PeerMetrics;
   readonly log: Logger;
   readonly now: () => number;
@@ -164,7 +166,10 @@ export class Announcer {
       const result = await index.restore(membership.auth(), membership.peerName, page, this.#stopped.signal);
       log.info({ ...result }, 'sent records that the index had lost');
     }
-    for (const id of answer.removed) await this.#deps.removals.remove(id, askedAtMs);
+    const { tombstones, removals } = this.#deps;
+    await tombstones.keepFor(answer.tombstones ?? [], async () => {
+      for (const id of answer.removed) await removals.remove(id, askedAtMs);
+    });
   }
 }
 

@@ -95,6 +95,22 @@ describe('an index that lost everything', () => {
   }, 60_000);
 });
 
+test('a file that was removed stays removed, though a peer slept through that and the index lost everything', async () => {
+  const { copies } = await a.user.put(bytes, { name: 'over', replicas: 2 });
+  expect(copies).toBe(2);
+  await waitFor('peer-2 has the record', async () => {
+    const { holders } = await a.user.client.call('Stat', { ref: 'over' });
+    return holders.filter(({ complete }) => complete).length === 2;
+  });
+  await b.kill();
+  await a.user.client.call('Remove', { ref: 'over' });
+  await waitFor('peer-1 has dropped it', async () => (await a.user.client.call('Status', {})).files === 0);
+  await swarm.index.wipe();
+  await b.start();
+  await waitFor('peer-2 has dropped it too', async () => (await b.user.client.call('Status', {})).files === 0);
+  expect((await a.user.client.call('List', {})).files).toEqual([]);
+}, 60_000);
+
 describe('a peer that comes back', () => {
   test('still has what it had, and is known to have it', async () => {
     const { file } = await a.user.put(bytes, { name: 'mine' });

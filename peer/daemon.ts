@@ -35,6 +35,7 @@ import { Removals } from './removals.js';
 import { Retriever } from './retrieve.js';
 import { SwarmMembership } from './swarm-membership.js';
 import { TicketVerifier } from './tickets.js';
+import { Tombstones } from './tombstones.js';
 import { createFetcher, createRemotePeers, createTransferServer } from './transfers.js';
 
 /*
@@ -82,7 +83,12 @@ export async function startDaemon(
   const doors = buildDoors(config, parts, log);
   try {
     await openStore(parts.store, deps);
-    await Promise.all([parts.membership.recall(), doors.sessions.open(), doors.share.prepare()]);
+    await Promise.all([
+      parts.membership.recall(),
+      parts.tombstones.open(),
+      doors.sessions.open(),
+      doors.share.prepare(),
+    ]);
     const grpcPort = await doors.transfers.listen(config.listenAddress, config.grpcPort);
     parts.identity.address = config.advertiseAddress ?? hostPort(config.listenAddress, grpcPort);
     const httpPort = await listenHttp(doors.http, config);
@@ -160,11 +166,12 @@ function buildParts(config: PeerConfig, log: Logger) {
   const shared = { store, index, membership, verifier, metrics, log, wait };
   const { peerService, peers, buffers } = createRemotePeers();
   const removals = new Removals({ store, ...clock });
-  const announcer = new Announcer({ ...shared, removals, ...clock }, { gatherMs: GATHER_MS });
+  const tombstones = new Tombstones({ ...shared, ...clock }, { dir: config.dataDir });
+  const announcer = new Announcer({ ...shared, removals, tombstones, ...clock }, { gatherMs: GATHER_MS });
   const isReplicating = (id: string) => orders.isReplicating(id);
   const fetcher = createFetcher(shared, { peers, isReplicating }, { awayMs: waitMs });
   const orders = new OrderRunner(
-    { ...shared, fetcher, removals, announcer, ...clock },
+    { ...shared, fetcher, removals, tombstones, announcer, ...clock },
     { concurrency: COPIES_AT_ONCE },
   );
   const publisher = new Publisher(
@@ -175,7 +182,7 @@ function buildParts(config: PeerConfig, log: Logger) {
   const readiness = { isReady: false, reason: 'starting' };
   return {
     ...{ metrics, hasher, store, index, verifier, identity, membership, peerService, peers, buffers },
-    ...{ removals, announcer, fetcher, orders, publisher, retriever, readiness },
+    ...{ removals, tombstones, announcer, fetcher, orders, publisher, retriever, readiness },
   };
 }
 
@@ -207,7 +214,8 @@ function buildDoors(config: PeerConfig, parts: Parts, log: Logger) {
 }
 
 /** Sets everything going that works by itself. */
-function start({ metrics, store, membership, announcer, orders, publisher, fetcher, readiness }: Parts): void {
+function start(parts: Parts): void {
+  const { metrics, store, membership, announcer, orders, publisher, fetcher, readiness, tombstones } = parts;
   metrics.watch({
     usage: () => store.usage(),
     isIndexReachable: () => membership.isIndexReachable,
@@ -217,11 +225,15 @@ function start({ metrics, store, membership, announcer, orders, publisher, fetch
   });
   announcer.start();
   membership.listen({
-    joined: () => announcer.announceAll(),
+    joined: ({ storeId }) => {
+      tombstones.joined(storeId);
+      announcer.announceAll();
+    },
     answered: (answer, sentAtMs) => {
       if (answer.announceAll) announcer.announceAll(sentAtMs);
       orders.take(answer.orders, sentAtMs);
       publisher.settle();
+      tombstones.settle();
     },
   });
   membership.start();
@@ -239,7 +251,7 @@ async function stop(
   const drained = [doors.transfers.drain(graceMs), doors.control.close(graceMs), closeHttp(doors.http, graceMs)];
   await (withdraw ? parts.membership.stop() : parts.membership.abandon());
   await Promise.all(drained);
-  await Promise.all([givenUp, parts.announcer.stop(), parts.publisher.stop()]);
+  await Promise.all([givenUp, parts.announcer.stop(), parts.publisher.stop(), parts.tombstones.stop()]);
   await parts.fetcher.stop();
   parts.peers.close();
   await parts.store.close();

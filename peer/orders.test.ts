@@ -44,6 +44,7 @@ function setUp(concurrency = 2) {
   const lines: string[] = [];
   const asked: unknown[] = [];
   const givenBack: string[] = [];
+  const kept: string[] = [];
   const script: { locate?: ShoalError; takesBack?: boolean } = {};
   let beats = 0;
   const verifier = new TicketVerifier({ clockToleranceSeconds: 0 });
@@ -113,13 +114,19 @@ function setUp(concurrency = 2) {
           return true;
         },
       },
+      tombstones: {
+        keepFor: async (records, removal) => {
+          kept.push(...records);
+          return removal();
+        },
+      },
       announcer: { changed: (fileId) => changed.push(fileId) },
       log: createLogger({ name: 'test', level: 'info' }, { write: (line) => lines.push(line) }),
       now: () => clock.now,
     },
     { concurrency },
   );
-  return { runner, files, started, removed, changed, clock, lines, asked, givenBack, script, beats: () => beats };
+  return { runner, files, started, removed, changed, clock, lines, asked, givenBack, kept, script, beats: () => beats };
 }
 
 async function replicate(n: number, ticket = 'ticket'): Promise<Order> {
@@ -290,11 +297,14 @@ describe('update', () => {
   });
 });
 
-test('drop removes the file', async () => {
-  const { runner, removed } = setUp();
-  runner.take([{ do: 'drop', id: id(1) }], 0);
-  await waitFor('the removal', () => removed.length === 1);
-  expect(removed).toEqual([id(1)]);
+describe('drop', () => {
+  test('removes the file and keeps the proof', async () => {
+    const { runner, removed, kept } = setUp();
+    runner.take([{ do: 'drop', id: id(1), tombstones: ['proof'] }], 0);
+    await waitFor('the removal', () => removed.length === 1);
+    expect(removed).toEqual([id(1)]);
+    expect(kept).toEqual(['proof']);
+  });
 });
 
 test('an order that fails at each repetition is logged once', async () => {

@@ -8,6 +8,7 @@ import { recordsBeyond } from './records.js';
 import type { Removals } from './removals.js';
 import type { Fetcher } from './swarm/fetch.js';
 import type { TicketVerifier } from './tickets.js';
+import type { Tombstones } from './tombstones.js';
 
 /*
  * Does what the index asks for in its answers to heartbeats. Orders are repeated until our holdings show that they are
@@ -28,6 +29,7 @@ export interface OrderRunnerDeps {
   readonly index: Pick<IndexClient, 'locate' | 'restore'>;
   readonly membership: Pick<Membership, 'auth' | 'livePeers' | 'peerName'> & { beatNow(): void };
   readonly removals: Pick<Removals, 'remove'>;
+  readonly tombstones: Pick<Tombstones, 'keepFor'>;
   /** Told when the records beside a file are not what they were. */
   readonly announcer: { changed(id: string): void };
   readonly log: Logger;
@@ -131,8 +133,12 @@ export class OrderRunner {
   async #doQuickly(order: Exclude<Order, ReplicateOrder>, askedAtMs: number): Promise<void> {
     if (this.#stopped.signal.aborted) return;
     try {
-      if (order.do === 'update') await this.#update(order);
-      else if (await this.#deps.removals.remove(order.id, askedAtMs)) {
+      if (order.do === 'update') {
+        await this.#update(order);
+        return;
+      }
+      const { tombstones, removals } = this.#deps;
+      if (await tombstones.keepFor(order.tombstones ?? [], () => removals.remove(order.id, askedAtMs))) {
         this.#deps.log.info({ id: order.id }, 'removed a file that is no longer in the catalogue');
       }
     } catch (error) {

@@ -21,7 +21,7 @@ export interface PeerLoad {
 
 /** Told after each join, and of each heartbeat's answer with the time at which the heartbeat was sent. */
 export interface MembershipListener {
-  joined?(): void;
+  joined?(joined: Joined): void;
   answered?(answer: HeartbeatAnswer, sentAtMs: number): void;
 }
 
@@ -197,7 +197,7 @@ export class SwarmMembership implements Membership {
     this.#reached(joined);
     await this.#take(joined);
     this.#tell('live', () => this.#deps.log.info({ peer: name, address }, 'joined the swarm'));
-    for (const listener of this.#listeners) listener.joined?.();
+    for (const listener of this.#listeners) listener.joined?.(joined);
   }
 
   async #beat(signal: AbortSignal): Promise<void> {

@@ -69,6 +69,9 @@ export function embeddedFinding(database: EmbeddedDatabase): FindingCatalog {
     async search(text, reader, request) {
       return page(searchQuery(text, reader), { first: NEWEST }, request);
     },
+    async tombstonesOf(id, limit) {
+      return histories.tombstonesOf(id, checkLimit(limit));
+    },
     async knownIds(ids) {
       return existing(database, IS_KNOWN, ids);
     },

@@ -1,7 +1,8 @@
 import type { FileRow } from '../catalog.js';
 import type { EmbeddedDatabase, SqlValue } from './embedded-database.js';
 import { audienceOf, facetsByAge, facetsByPlace, idFacet, keyOf, placeOf } from './index-keys.js';
-import { currentOf, type HistoryChange, lastRemoval, type NameHistory } from './name-history.js';
+import { currentOf, type HistoryChange, lastRemoval, type NameHistory, tombstonesOver } from './name-history.js';
+import type { GoneVersion } from './publishing.js';
 
 /** A row of the table `versions`. */
 export interface StoredVersion {
@@ -37,6 +38,9 @@ const INSERT_VERSION = `INSERT INTO versions (id, owner_id, owner, name, version
   visibility, readers, replicas, published_at, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const UPDATE_VERSION = `UPDATE versions SET id = ?, owner_id = ?, owner = ?, name = ?, version = ?, size = ?, sha256 = ?,
   chunk_size = ?, chunks = ?, tags = ?, visibility = ?, readers = ?, replicas = ?, published_at = ?, record = ? WHERE row = ?`;
+
+const GONE_PLACE = `INSERT INTO gone_places (id, owner_id, name, version, removed_at) VALUES (?1, ?2, ?3, ?4, ?5)
+  ON CONFLICT DO UPDATE SET removed_at = max(removed_at, ?5)`;
 
 // As JSON: one call for all the entries of a version, and whole numbers stay whole (libsql binds floats).
 const INSERT_ENTRIES = 'INSERT INTO entries (key, pos, row) SELECT value ->> 0, value ->> 1, ?2 FROM json_each(?1)';
@@ -107,11 +111,20 @@ export class EmbeddedHistories {
     this.#count(Number(current !== undefined) - Number(wasCurrent > 0));
   }
 
-  /** Remembers that a version with this id is gone. */
-  rememberGone(id: string, removedAt: number): void {
+  /** Remembers that a version is gone. */
+  rememberGone({ id, ownerId, name, version }: GoneVersion, removedAt: number): void {
     const sql =
       'INSERT INTO gone_ids (id, removed_at) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET removed_at = max(removed_at, ?2)';
     this.#database.run(sql, id, removedAt);
+    this.#database.run(GONE_PLACE, id, ownerId, name, version, removedAt);
+  }
+
+  /** Signed tombstones over versions with this id. */
+  tombstonesOf(id: string, limit: number): readonly string[] {
+    const sql = 'SELECT owner_id, name, version FROM gone_places WHERE id = ? LIMIT ?';
+    const places = this.#database.all<Pick<StoredVersion, 'owner_id' | 'name' | 'version'>>(sql, id, limit);
+    const found = places.flatMap(({ owner_id, name, version }) => tombstonesOver(this.load(owner_id, name), version));
+    return [...new Set(found)].slice(0, limit);
   }
 
   #stored(ownerId: string, name: string): readonly StoredVersion[] {
@@ -145,7 +158,7 @@ export class EmbeddedHistories {
       this.#database.run(sql, ownerId, name, version, Number(only), removedAt, record);
     }
     const removedAt = lastRemoval(history);
-    for (const { id } of removed) this.rememberGone(id, removedAt);
+    for (const row of removed) this.rememberGone(row, removedAt);
   }
 
   #count(added: number): void {

@@ -17,6 +17,6 @@ export function embeddedHistoryStore(database: EmbeddedDatabase): HistoryStore {
         if (change !== undefined) await database.write(() => histories.save(ownerId, name, change));
         return result;
       }),
-    rememberGone: (id, removedAt) => database.write(() => histories.rememberGone(id, removedAt)),
+    rememberGone: (version, removedAt) => database.write(() => histories.rememberGone(version, removedAt)),
   };
 }

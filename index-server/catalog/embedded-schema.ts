@@ -101,4 +101,17 @@ export const MIGRATIONS: readonly string[] = [
   DROP INDEX versions_id;
   CREATE INDEX versions_id ON versions (id, replicas, owner_id);
   `,
+  // Where a version with an id was, to find the tombstones that prove that it is gone; and what this store is known by.
+  `
+  CREATE TABLE gone_places (
+    id TEXT NOT NULL,
+    owner_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    removed_at INTEGER NOT NULL,
+    PRIMARY KEY (id, owner_id, name, version)
+  ) WITHOUT ROWID;
+  CREATE INDEX gone_places_age ON gone_places (removed_at);
+  INSERT INTO counters VALUES ('store', random() & 0x1fffffffffffff);
+  `,
 ];

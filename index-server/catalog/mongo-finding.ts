@@ -11,7 +11,7 @@ import {
   type PlaceRange,
   placesOfName,
 } from './index-keys.js';
-import { fileOf, type NameDocument, nameKey, type StoredFile, versionsOf } from './mongo-names.js';
+import { fileOf, type NameDocument, nameKey, type StoredFile, tombstonesOf, versionsOf } from './mongo-names.js';
 import type { MongoStore } from './mongo-store.js';
 import { type FileQuery, listQuery, pageOf, positionOf, searchQuery } from './queries.js';
 
@@ -116,6 +116,7 @@ export function mongoFinding(store: MongoStore): FindingCatalog {
     async search(text, reader, request) {
       return page(searchQuery(text, reader), { order: 'age', range: { from: '' } }, request);
     },
+    tombstonesOf: (id, limit) => tombstonesOf(store, id, checkLimit(limit)),
     knownIds: (ids) => knownIds(store, ids),
     async removedIds(ids) {
       const gone = await store

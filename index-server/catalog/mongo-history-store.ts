@@ -23,6 +23,6 @@ export function mongoHistoryStore(store: MongoStore): HistoryStore {
         throw new ShoalError('unavailable', `'${name}' is being changed by too many at once`);
       });
     },
-    rememberGone: (id, removedAt) => rememberGone(store, id, removedAt),
+    rememberGone: (version, removedAt) => rememberGone(store, version, removedAt),
   };
 }

@@ -12,7 +12,9 @@ import {
   lastRemoval,
   type NameHistory,
   NO_HISTORY,
+  tombstonesOver,
 } from './name-history.js';
+import type { GoneVersion } from './publishing.js';
 
 /*
  * One document for all that is known of a name: its versions, its tombstones, and the keys of the index. A change reads
@@ -80,7 +82,7 @@ export async function saveName(
   { revision, change }: { readonly revision: ObjectId | undefined; readonly change: HistoryChange },
 ): Promise<boolean> {
   const removedAt = lastRemoval(change.history);
-  for (const id of new Set(change.removed.map((row) => row.id))) await rememberGone(store, id, removedAt);
+  for (const row of change.removed) await rememberGone(store, row, removedAt);
   const document = documentOf(key, change.history);
   const names = store.collection('names');
   if (revision !== undefined) return (await names.replaceOne({ _id: key, revision }, document)).matchedCount === 1;
@@ -93,9 +95,23 @@ export async function saveName(
   }
 }
 
-/** Remembers that a version with this id is gone. */
-export async function rememberGone(store: MongoStore, id: string, removedAt: number): Promise<void> {
-  await store.collection('gone').updateOne({ _id: id }, { $max: { removedAt } }, { upsert: true });
+/** Remembers that a version is gone. */
+export async function rememberGone(store: MongoStore, gone: GoneVersion, removedAt: number): Promise<void> {
+  const { id, ownerId, name, version } = gone;
+  const upsert = { upsert: true };
+  await store.collection('gone').updateOne({ _id: id }, { $max: { removedAt } }, upsert);
+  const key = nameKey(ownerId, name);
+  const place = { $set: { file: id, key, version }, $max: { removedAt } };
+  await store.collection('gonePlaces').updateOne({ _id: `${id}/${version}/${key}` }, place, upsert);
+}
+
+/** Signed tombstones over versions with this id. */
+export async function tombstonesOf(store: MongoStore, id: string, limit: number): Promise<readonly string[]> {
+  const found = new Set<string>();
+  for (const { key, version } of await store.collection('gonePlaces').find({ file: id }).limit(limit).toArray()) {
+    for (const record of tombstonesOver((await loadName(store, key)).history, version)) found.add(record);
+  }
+  return [...found].slice(0, limit);
 }
 
 /** The versions in a document, the current one last. */

@@ -12,7 +12,7 @@ import type { NameDocument } from './mongo-names.js';
  * never COLLSCAN or SORT:
  *   names     by _id; lists by (placeKeys, place), searches by (ageKeys, age), sweeping by removedAt; contents by
  *             (ids, mostReplicas, _id), those of an owner by (ids, _id)
- *   gone      by _id (a file id); sweeping by removedAt
+ *   gone      by _id (a file id); sweeping by removedAt; gonePlaces likewise, and by file
  *   users     by _id and nameKey;  sessions by _id, userId, expiresAt;  seats by _id (a user id)
  *   peers     by _id (a name), address, leaseUntil; the whole list is read in order of _id
  *   holdings  by _id (file/peer); who holds a file by (file, complete, spot), covered; what a peer holds by (peer, file)
@@ -55,6 +55,14 @@ export interface OrderDocument extends Omit<OrderRow, 'id'> {
 export interface MongoDocuments {
   names: NameDocument;
   gone: { readonly _id: string; readonly removedAt: number };
+  gonePlaces: {
+    readonly _id: string;
+    readonly file: string;
+    /** OWNER/NAME, the _id of its document. */
+    readonly key: string;
+    readonly version: number;
+    readonly removedAt: number;
+  };
   users: UserDocument;
   sessions: SessionDocument;
   seats: { readonly _id: string; readonly url: string };
@@ -73,6 +81,7 @@ const INDEXES: { readonly [Name in keyof MongoDocuments]?: readonly IndexDescrip
     { key: { removedAt: 1 } },
   ],
   gone: [{ key: { removedAt: 1 } }],
+  gonePlaces: [{ key: { file: 1 } }, { key: { removedAt: 1 } }],
   users: [{ key: { nameKey: 1 }, unique: true }],
   sessions: [{ key: { userId: 1 } }, { key: { expiresAt: 1 } }],
   peers: [{ key: { address: 1 } }, { key: { leaseUntil: 1 } }],

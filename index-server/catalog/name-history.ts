@@ -123,6 +123,12 @@ export function restoreTombstone({ versions, gone }: NameHistory, tombstone: Tom
   return { history: { versions: kept, gone: addMark(gone, mark, removed) }, removed };
 }
 
+/** The signed tombstones that say that a version with this number is gone, newest first. */
+export function tombstonesOver({ gone }: NameHistory, version: number): readonly string[] {
+  const over = gone.filter((mark) => (mark.only ? mark.version === version : mark.version >= version));
+  return [...over].sort((a, b) => b.removedAt - a.removedAt).flatMap(({ record }) => record ?? []);
+}
+
 /** Throws `internal` unless `row` is the version of the name and content it was asked to be. */
 export function checkMade(row: FileRow, asked: Pick<FileRow, 'ownerId' | 'name' | 'id' | 'version'>): FileRow {
   const { ownerId, name, id, version } = asked;

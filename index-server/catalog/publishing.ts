@@ -17,9 +17,12 @@ export interface HistoryStore {
     key: Pick<FileRow, 'ownerId' | 'name'>,
     make: (history: names.NameHistory) => Outcome<T> | Promise<Outcome<T>>,
   ): Promise<T>;
-  /** Remembers that a version with this id is gone. Durable when it resolves. */
-  rememberGone(id: string, removedAt: number): Promise<void>;
+  /** Remembers that a version is gone. Durable when it resolves. */
+  rememberGone(version: GoneVersion, removedAt: number): Promise<void>;
 }
+
+/** A version that is gone, and where it was. */
+export type GoneVersion = Pick<FileRow, 'id' | 'ownerId' | 'name' | 'version'>;
 
 /** Names that are changed at a time when many are taken back. */
 const BATCH = 32;
@@ -54,14 +57,19 @@ export function publishingOn(store: HistoryStore): PublishingCatalog {
           return { ...(restored && { change: { history: restored, removed: [] } }), result: restored !== undefined };
         }),
       ),
-    restoreTombstones: (rows) =>
-      countInBatches(rows, async (row) => {
-        await store.rememberGone(row.id, row.removedAt);
-        return store.change(row, (history) => {
-          const change = names.restoreTombstone(history, row);
-          return { ...(change && { change }), result: change !== undefined };
+    restoreTombstones: async (rows) => {
+      const removed: FileRow[] = [];
+      const taken = await countInBatches(rows, async (row) => {
+        await store.rememberGone(row, row.removedAt);
+        const change = await store.change(row, (history) => {
+          const made = names.restoreTombstone(history, row);
+          return { ...(made && { change: made }), result: made };
         });
-      }),
+        removed.push(...(change?.removed ?? []));
+        return change !== undefined;
+      });
+      return { taken, removed };
+    },
   };
 }
 

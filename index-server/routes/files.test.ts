@@ -84,9 +84,9 @@ describe('files', () => {
     expect((await index.client.stat(asAnn(), 'versioned')).id).toBe(idOf('three'));
     expect((await index.client.stat(asAnn(), idOf('two'))).version).toBe(2);
     await expect(index.client.stat(asAnn(), idOf('one'))).rejects.toMatchObject({ code: 'not_found' });
-    expect((await peer.beat()).orders).toContainEqual({ do: 'drop', id: idOf('one') });
+    expect((await peer.beat()).orders).toContainEqual(expect.objectContaining({ do: 'drop', id: idOf('one') }));
     await peer.announce({ held: [], dropped: [idOf('one')] });
-    expect((await peer.beat()).orders).not.toContainEqual({ do: 'drop', id: idOf('one') });
+    expect((await peer.beat()).orders).not.toContainEqual(expect.objectContaining({ do: 'drop', id: idOf('one') }));
   });
 
   test('keep version and time when the same content is published again, and take the new tags', async () => {
@@ -191,7 +191,7 @@ describe('files', () => {
     expect((await index.client.stat(asAnn(), idOf('twin'))).name).toBe('twin 2');
     expect(await index.client.remove(asAnn(), idOf('twin'))).toEqual({ removed: 1 });
     expect((await index.client.stat(asAnn(), idOf('twin'))).owner).toBe('bob');
-    expect((await peer.beat()).orders).not.toContainEqual({ do: 'drop', id: idOf('twin') });
+    expect((await peer.beat()).orders).not.toContainEqual(expect.objectContaining({ do: 'drop', id: idOf('twin') }));
   });
 
   test('are listed by prefix, tag and owner, page by page', async () => {

@@ -220,7 +220,14 @@ describe('peers', () => {
     await one.publish('a');
     await two.announce({ held: [{ id: idOf('a'), complete: true }] });
     await index.client.remove(one.auth, 'a');
-    expect(await ordersOf(two, 'drop')).toEqual([{ do: 'drop', id: idOf('a') }]);
+    const [order] = await ordersOf(two, 'drop');
+    expect(order).toEqual({ do: 'drop', id: idOf('a'), tombstones: [expect.any(String)] });
+    const [proof = ''] = order?.do === 'drop' ? (order.tombstones ?? []) : [];
+    expect(await index.signer.verifyRecord(proof)).toMatchObject({ kind: 'tombstone', name: 'a', id: idOf('a') });
+    // One that slept through it hears of it when it announces, with the proof.
+    const late = await index.peer('p3');
+    const { removed, tombstones } = await late.announce({ held: [{ id: idOf('a'), complete: true }], full: 'only' });
+    expect([removed, tombstones]).toEqual([[idOf('a')], [proof]]);
     await one.publish('a again', { content: 'a' });
     expect(await ordersOf(one, 'drop')).toEqual([]);
     expect(await ordersOf(two, 'drop')).toEqual([]);

@@ -104,19 +104,44 @@ export function removalContract({ catalog, servers, reopen }: ContractContext): 
     const rows = [1, 2, 3].map((version) => fileRow({ version, id: idOf(`v${version}`) }));
     const [first = fileRow(), second = fileRow(), third = fileRow()] = rows;
     await catalog().restore([first, third]);
-    expect(await catalog().restoreTombstones([tombstoneOf(second)])).toBe(1);
-    expect(await catalog().restoreTombstones([tombstoneOf(second)])).toBe(0);
+    expect(await catalog().restoreTombstones([tombstoneOf(second)])).toEqual({ taken: 1, removed: [first] });
+    expect(await catalog().restoreTombstones([tombstoneOf(second)])).toEqual({ taken: 0, removed: [] });
     expect(await catalog().knownIds([first.id, second.id, third.id])).toEqual(new Set([third.id]));
     expect(await catalog().removedIds([first.id, second.id, third.id])).toEqual(new Set([first.id, second.id]));
     expect(await catalog().restore(rows)).toBe(0);
     expect(await listed()).toEqual([third].map(listedOf));
   });
 
+  test('finds the tombstones of a content, whichever of its names and versions they are of', async () => {
+    const [a] = await publishAll('a');
+    const [, b = fileRow()] = [a, (await publish(catalog(), { id: idOf('b') })).row];
+    const other = fileRow({ name: 'other', id: idOf('a'), version: 1 });
+    await catalog().restore([other]);
+    expect(await catalog().tombstonesOf(idOf('a'), 9)).toEqual([]);
+    const whole = tombstoneOf(b, { record: 'tombstone of all' });
+    await catalog().removeName(whole);
+    const single = tombstoneOf(other, { only: true, record: 'tombstone of one' });
+    await catalog().removeVersion(single);
+    expect([...(await catalog().tombstonesOf(idOf('a'), 9))].sort()).toEqual(['tombstone of all', 'tombstone of one']);
+    expect(await catalog().tombstonesOf(idOf('b'), 9)).toEqual(['tombstone of all']);
+    expect(await catalog().tombstonesOf(idOf('a'), 1)).toHaveLength(1);
+    const again = await reopen();
+    expect(await again.tombstonesOf(idOf('b'), 9)).toEqual(['tombstone of all']);
+    await again.sweep(0, Number.MAX_SAFE_INTEGER);
+    expect(await again.tombstonesOf(idOf('b'), 9)).toEqual([]);
+  });
+
+  test('is known by something that a restart keeps', async () => {
+    const id = await catalog().storeId();
+    expect(id).toMatch(/^[0-9]+$/);
+    expect(await (await reopen()).storeId()).toBe(id);
+  });
+
   test('takes a tombstone for one version alone at its word', async () => {
     const [first = fileRow(), second = fileRow()] = [1, 2].map((version) =>
       fileRow({ version, id: idOf(`v${version}`) }),
     );
-    expect(await catalog().restoreTombstones([tombstoneOf(second, { only: true })])).toBe(1);
+    expect(await catalog().restoreTombstones([tombstoneOf(second, { only: true })])).toEqual({ taken: 1, removed: [] });
     expect(await catalog().restore([first, second])).toBe(1);
     expect(await listed()).toEqual([first].map(listedOf));
   });
