@@ -16,7 +16,8 @@ interface Entry extends Candidate {
   isComplete: boolean;
 }
 
-const FIRST_BACKOFF_MS = 250;
+/** Short at first: one that has just begun to fetch the file itself may not be able to say so yet. */
+const FIRST_BACKOFF_MS = 50;
 const MAX_BACKOFF_MS = 8_000;
 
 /** The candidates of one fetch. Times are milliseconds of any steady clock. */
@@ -57,6 +58,12 @@ export class Candidates {
     entry.state = 'idle';
     entry.notBeforeMs = nowMs + Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** entry.failures);
     entry.failures += 1;
+  }
+
+  /** It has called us, so it is there: it may be dialled at once, however it failed before. */
+  seen(peer: string): void {
+    const entry = this.#entries.get(peer);
+    if (entry !== undefined) Object.assign(entry, { failures: 0, notBeforeMs: 0 });
   }
 
   /** It works: forget earlier failures. */

@@ -10,10 +10,18 @@ import type { ExchangeCall, RemotePeers } from './remote-peer.js';
 /** Manifests larger than this are refused: 64 MiB describe 8 TiB. */
 const MAX_MANIFEST_BYTES = 64 * 1024 * 1024;
 
+/** What the other side answered to `open`. */
+export interface ConversationNews {
+  readonly manifest: Manifest | undefined;
+  readonly records: readonly string[];
+  /** Names of others who are getting the file there. */
+  readonly peers: readonly string[];
+}
+
 /** What one conversation tells the fetch. `onEnd` comes last, once. */
 export interface ConversationListener {
   /** The other side answered; the manifest is there if it was asked for, and checked against the id. */
-  onOpened(news: { readonly manifest: Manifest | undefined; readonly records: readonly string[] }): void;
+  onOpened(news: ConversationNews): void;
   /** The other side says that chunks of its copy are damaged; before `onOpened`, or with a refusal. */
   onDamaged(): void;
   onHave(chunks: readonly number[]): void;
@@ -34,7 +42,7 @@ export class Conversation {
   readonly #fileId: string;
   readonly #listener: ConversationListener;
   readonly #call: ExchangeCall;
-  #opened: { have: Buffer; records: readonly string[]; manifestBytes: number } | undefined;
+  #opened: { have: Buffer; records: readonly string[]; peers: readonly string[]; manifestBytes: number } | undefined;
   #otherHave = new ChunkSet(0);
   #manifestParts: Buffer[] = [];
   #manifestReceived = 0;
@@ -100,10 +108,10 @@ export class Conversation {
 
   #message(message: ExchangeResponse__Output): void {
     if (message.opened) {
-      const { have, records, manifestBytes } = message.opened;
+      const { have, records, peers, manifestBytes } = message.opened;
       if (message.opened.damaged) this.#listener.onDamaged();
       if (manifestBytes > MAX_MANIFEST_BYTES) throw misbehaved(`announced a manifest of ${manifestBytes} bytes`);
-      this.#opened = { have: have as Buffer, records, manifestBytes };
+      this.#opened = { have: have as Buffer, records, peers, manifestBytes };
       if (this.#manifest !== undefined) this.#begin(undefined);
       else if (manifestBytes === 0) throw misbehaved('did not send the manifest it was asked for');
     } else if (message.manifestPart) {
@@ -139,7 +147,7 @@ export class Conversation {
     const { chunkCount } = this.#manifest as Manifest;
     const have = this.#opened?.have ?? Buffer.alloc(0);
     this.#otherHave = have.length === 0 ? new ChunkSet(chunkCount) : ChunkSet.fromBytes(have, chunkCount);
-    this.#listener.onOpened({ manifest, records: this.#opened?.records ?? [] });
+    this.#listener.onOpened({ manifest, records: this.#opened?.records ?? [], peers: this.#opened?.peers ?? [] });
   }
 
   #part(part: ChunkPart): void {

@@ -64,8 +64,11 @@ export class ExchangeSession {
     this.#unsubscribe = deps.file.onVerified((chunk) => this.#tell(chunk));
   }
 
-  /** Answers `open`. */
-  start(open: Open__Output, records: readonly string[]): void {
+  /** Answers `open`; `peers` are others that are getting the file here. */
+  start(
+    open: Open__Output,
+    { records, peers }: { readonly records: readonly string[]; readonly peers: readonly string[] },
+  ): void {
     const { manifest, have } = this.#file;
     const { encoded } = manifest;
     this.#stream.write({
@@ -76,6 +79,7 @@ export class ExchangeSession {
         manifestBytes: open.wantManifest ? encoded.length : 0,
         records: [...records],
         damaged: this.#file.isDamaged,
+        peers: [...peers],
       },
     });
     if (!open.wantManifest) return;

@@ -5,6 +5,7 @@ import { ShoalError } from '../../common/errors.js';
 import { TcpProxy } from '../../index-server/testing/tcp-proxy.js';
 import type { StoredFile } from '../stored-file.js';
 import { type SwarmPeer, startBadPeer, startSwarmPeer, TICKET } from '../testing/swarm-peers.js';
+import { waitFor } from '../testing/wait-for.js';
 import { readThrough } from './read-through.js';
 
 const KIB = 1024;
@@ -239,6 +240,35 @@ describe('a fetch among bad peers', () => {
     b.livePeers.push({ name: 'a', address: a.holder.address });
     const outcome = await b.fetcher.start({ id, holders: [] }).finished(forever());
     expect((await contentOf(outcome.file)).equals(content)).toBe(true);
+  });
+
+  it('hears of others who get the file from a holder, and meets those that the index knows', async () => {
+    const [a, b, c, whole] = [
+      await peer('a'),
+      await peer('b', { noSourceMs: 20_000 }),
+      await peer('c'),
+      await peer('w'),
+    ];
+    const source = await ingest(whole, randomBytes(3_000_000));
+    const { manifest } = source;
+    const third = Math.floor(manifest.chunkCount / 3);
+    // The last third is nowhere, so that nobody finishes and leaves before the others have met.
+    for (const [part, holder] of [a, b].entries()) {
+      const file = await holder.store.begin(manifest);
+      for (let chunk = part * third; chunk < (part + 1) * third; chunk += 1) {
+        await file.writeChunk(chunk, await source.readChunk(chunk));
+      }
+    }
+    const request = { id: manifest.id, ticket: TICKET, holders: [a.holder] };
+    const giveUp = new AbortController();
+    const ends = [b.fetcher.start(request).finished(giveUp.signal)];
+    const held = (at: SwarmPeer) => at.store.get(manifest.id)?.have.count ?? 0;
+    await waitFor('b to have what a has', () => held(b) === 2 * third);
+    c.livePeers.push({ name: 'b', address: b.holder.address });
+    ends.push(c.fetcher.start(request).finished(giveUp.signal));
+    await waitFor('c to have what b alone has', () => held(c) === 2 * third);
+    giveUp.abort();
+    await Promise.allSettled(ends);
   });
 
   it('stops when the index says that the file may not be read', async () => {

@@ -151,11 +151,7 @@ export class Fetcher {
 
   /** A peer has opened an Exchange with us about a file: if we are fetching it too, it may have what we lack. */
   noteNeighbour(id: string, peer: string): void {
-    const fetch = this.#running.get(id);
-    if (fetch === undefined) return;
-    // Only addresses that the index told are dialled, not what the other side says of itself.
-    const known = this.#deps.membership.livePeers.find((candidate) => candidate.name === peer);
-    if (known !== undefined) fetch.addHolder({ peer, address: known.address, complete: false });
+    this.#running.get(id)?.meet(peer, { isHere: true });
   }
 
   /** Cancels all fetches and waits until nothing more is written. */

@@ -6,7 +6,7 @@ import type { StoredFile } from '../stored-file.js';
 import { Candidates } from './candidates.js';
 import { ChunkPicker } from './chunk-picker.js';
 import { Deferred } from './deferred.js';
-import { Conversation } from './exchange-client.js';
+import { Conversation, type ConversationNews } from './exchange-client.js';
 import type { Fetch, FetcherDeps, FetcherOptions, FetchOutcome, FetchProgress, FetchRequest } from './fetch.js';
 import { Interest } from './interest.js';
 import { PICKER_OPTIONS } from './picker-options.js';
@@ -19,7 +19,7 @@ import { PICKER_OPTIONS } from './picker-options.js';
  */
 
 /** How often to ask the index for more holders, in milliseconds: soon at first, then less and less. */
-const FIRST_LOCATE_MS = 500;
+const FIRST_LOCATE_MS = 300;
 const MAX_LOCATE_MS = 10_000;
 /** The most between two questions while nobody has anything for us. */
 const WAITING_LOCATE_MS = 1_000;
@@ -29,12 +29,13 @@ const TELL_WAITING_MS = 1_000;
 const DAMAGED_PATIENCE_MS = 2_000;
 const HOUSEKEEPING_MS = 250;
 const PROGRESS_MS = 80;
-const HAVE_DELAY_MS = 3;
 
 interface Peer {
   readonly name: string;
   readonly conversation: Conversation;
   readonly openedAtMs: number;
+  /** How many of the arrivals it has been told of. */
+  arrivalsTold: number;
   hasAnswered: boolean;
   /** It says that chunks of its copy are damaged. */
   isDamaged: boolean;
@@ -77,8 +78,8 @@ export class RunningFetch implements Fetch {
   #mayComeBack = false;
   #timer: NodeJS.Timeout | undefined;
   #isTurnDue = false;
-  #news: { chunk: number; from: string }[] = [];
-  #newsTimer: NodeJS.Timeout | undefined;
+  /** The chunks that are here, in the order in which they came. */
+  readonly #arrivals: number[] = [];
   #wanted: readonly number[] = [];
 
   constructor(deps: FetcherDeps, options: FetcherOptions, request: FetchRequest, onOver: () => void) {
@@ -114,6 +115,15 @@ export class RunningFetch implements Fetch {
   addHolder(holder: Holder): void {
     this.#candidates.add(holder, holder.complete);
     this.#wake();
+  }
+
+  /** A peer that takes part in this file's swarm, by its name. `isHere` says that it has just called us. */
+  meet(peer: string, { isHere }: { readonly isHere: boolean }): void {
+    // Only addresses that the index told are dialled, not what others say.
+    const known = this.#deps.membership.livePeers.find(({ name }) => name === peer);
+    if (known === undefined) return;
+    if (isHere) this.#candidates.seen(peer);
+    this.addHolder({ peer, address: known.address, complete: false });
   }
 
   async opened(signal: AbortSignal): Promise<StoredFile> {
@@ -173,8 +183,18 @@ export class RunningFetch implements Fetch {
   #carryOut(nowMs: number): void {
     for (const decision of this.#picker?.decide(nowMs) ?? []) {
       const chunks = [...decision.chunks];
-      this.#peers.get(decision.neighbour)?.conversation.send({ [decision.kind]: { chunks, any: decision.any } });
+      const peer = this.#peers.get(decision.neighbour);
+      if (peer === undefined) continue;
+      if (decision.kind === 'want' && decision.any > 0) this.#tellArrivals(peer);
+      peer.conversation.send({ [decision.kind]: { chunks, any: decision.any } });
     }
+  }
+
+  /** Only who chooses for us has to know what we have, and only when it does. */
+  #tellArrivals(peer: Peer): void {
+    const chunks = this.#arrivals.slice(peer.arrivalsTold);
+    peer.arrivalsTold = this.#arrivals.length;
+    if (chunks.length > 0) peer.conversation.send({ have: { chunks } });
   }
 
   /** Fails when for too long nobody has had anything for us. */
@@ -294,18 +314,23 @@ export class RunningFetch implements Fetch {
         have: this.#file?.have.toBytes() ?? Buffer.alloc(0),
       },
     );
-    this.#peers.set(name, { name, conversation, openedAtMs: nowMs, hasAnswered: false, isDamaged: false });
+    this.#peers.set(name, {
+      name,
+      conversation,
+      openedAtMs: nowMs,
+      arrivalsTold: this.#arrivals.length,
+      hasAnswered: false,
+      isDamaged: false,
+    });
   }
 
   // --- What the others say ------------------------------------------------------------------------------------------
 
-  async #answered(
-    name: string,
-    news: { readonly manifest: Manifest | undefined; readonly records: readonly string[] },
-  ): Promise<void> {
+  async #answered(name: string, news: ConversationNews): Promise<void> {
     const peer = this.#peers.get(name);
     if (peer === undefined) return;
     peer.hasAnswered = true;
+    for (const other of news.peers.slice(0, this.#options.maxNeighbours)) this.meet(other, { isHere: false });
     if (news.manifest !== undefined && this.#file === undefined) await this.#open(news.manifest, news.records);
     else if (this.#picker !== undefined) this.#join(peer);
   }
@@ -326,6 +351,7 @@ export class RunningFetch implements Fetch {
       await this.#keepRecords(file, records);
       if (this.#isOver) return;
       this.#file = file;
+      for (const chunk of file.have) this.#arrivals.push(chunk);
       this.#picker = new ChunkPicker(file.have, {
         ...PICKER_OPTIONS,
         chunkBytes: manifest.chunkBytes,
@@ -378,7 +404,7 @@ export class RunningFetch implements Fetch {
       this.#deps.observer.chunk(isNew && arrival === 'new' ? 'ok' : 'duplicate');
       this.#candidates.proved(name);
       if (isNew) this.#noteFirst();
-      if (isNew) this.#tell(chunk, name, file.manifest.chunkLength(chunk));
+      if (isNew) this.#tell(chunk, file.manifest.chunkLength(chunk));
       if (picker.isComplete) void this.#end(undefined);
       else this.#wake();
     } catch (error) {
@@ -457,25 +483,14 @@ export class RunningFetch implements Fetch {
 
   // --- What we say --------------------------------------------------------------------------------------------------
 
-  /** Tells neighbours (so that they do not choose this chunk for us) and listeners that a chunk is here. */
-  #tell(chunk: number, from: string, bytes: number): void {
+  /** Notes that a chunk is here. Those who fetch from us are told by the exchanges that serve them. */
+  #tell(chunk: number, bytes: number): void {
     this.#doneBytes += bytes;
-    this.#news.push({ chunk, from });
-    this.#newsTimer ??= setTimeout(() => this.#sendNews(), HAVE_DELAY_MS);
+    this.#arrivals.push(chunk);
     const nowMs = this.#deps.now();
     if (nowMs - this.#lastProgressMs < PROGRESS_MS) return;
     this.#lastProgressMs = nowMs;
     this.#tellProgress();
-  }
-
-  #sendNews(): void {
-    this.#newsTimer = undefined;
-    const news = this.#news;
-    this.#news = [];
-    for (const { name, conversation, hasAnswered } of this.#peers.values()) {
-      const chunks = news.filter(({ from }) => from !== name).map(({ chunk }) => chunk);
-      if (hasAnswered && chunks.length > 0) conversation.send({ have: { chunks } });
-    }
   }
 
   #tellProgress(waiting?: string): void {
@@ -492,7 +507,6 @@ export class RunningFetch implements Fetch {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#timer);
-    clearTimeout(this.#newsTimer);
     this.#abort.abort();
     for (const { conversation } of this.#peers.values()) conversation.close();
     this.#peers.clear();

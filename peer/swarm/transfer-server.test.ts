@@ -1,7 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { type Client, credentials, Metadata, makeClientConstructor, type ServiceError, status } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
 import { fromGrpcError, grpcPackage, loadProto, PEER_PROTO } from '../grpc.js';
+import type { StoredFile } from '../stored-file.js';
 import { type SwarmPeer, startSwarmPeer, TICKET } from '../testing/swarm-peers.js';
 import { Deferred } from './deferred.js';
 
@@ -213,6 +215,29 @@ describe('Exchange', () => {
     expect(answers[0]).toMatchObject({ opened: { size: 70_000, chunkBytes: 65_536 } });
     expect(answers[1]).toMatchObject({ manifestPart: { data: expect.any(Buffer) } });
     expect(answers[2]).toMatchObject({ chunk: { index: 1, offset: 0, data: content.subarray(65_536) } });
+  });
+
+  it('names the others who are getting the file, and takes no more than it can tell of what comes', async () => {
+    const { peer: a, client } = await peer();
+    const { peer: source } = await peer();
+    const { manifest } = source.store.get(await ingest(source, randomBytes(100_000))) as StoredFile;
+    await a.store.begin(manifest);
+    const calls: Stream[] = [];
+    const opened = async (name: string) => {
+      const call = client['Exchange']?.(ticket()) as Stream;
+      calls.push(call);
+      call.write({ open: { fileId: manifest.id, peer: name } } as never);
+      const [answer] = (await once(call, 'data')) as [{ opened: { peers: string[] } }];
+      return answer.opened.peers;
+    };
+    expect(await opened('p0')).toEqual([]);
+    expect(await opened('p1')).toEqual(['p0']);
+    for (let count = 2; count < 48; count += 1) await opened(`p${count}`);
+    expect((await failure(opened('late'))).code).toBe(status.RESOURCE_EXHAUSTED);
+    for (const call of calls) {
+      call.on('error', () => undefined);
+      call.cancel();
+    }
   });
 
   it('refuses chunks that are not there', async () => {

@@ -89,6 +89,19 @@ const QUIET_MS = 3_000;
 const GOODBYE_MS = 2_000;
 const LEAVING = 'this peer is leaving';
 
+/** Receivers of a file that is not complete here itself. */
+const MOST_RECEIVERS = 48;
+/** Peers that a receiver is told of. */
+const PEERS_TOLD = 24;
+
+/** The receivers of one file. */
+interface Crowd {
+  /** What was sent to any of them, so that each can be sent something else. */
+  readonly sent: SentChunks;
+  /** By their streams, the names that they gave. */
+  readonly receivers: Map<ExchangeStream, string>;
+}
+
 type Method = Parameters<TransferObserver['call']>[0];
 
 /**
@@ -102,8 +115,8 @@ export class TransferServer {
   readonly #port: CallServer;
   readonly #health = new HealthImplementation({ '': 'SERVING', [PEER_SERVICE]: 'SERVING' });
   readonly #sessions = new Map<ExchangeSession, () => void>();
-  /** Kept while a file has receivers, so that they are sent different chunks. */
-  readonly #sent = new Map<string, { readonly sent: SentChunks; users: number }>();
+  /** By file, while it has receivers: what was sent to any of them, and their names. */
+  readonly #crowds = new Map<string, Crowd>();
   readonly #leaving = new AbortController();
 
   constructor(deps: TransferServerDeps, options: TransferServerOptions) {
@@ -203,7 +216,7 @@ export class TransferServer {
         this.#sessions.delete(session);
         this.#deps.observer.serving('exchange', -1);
         session = undefined;
-        if (fileId !== undefined) this.#releaseSent(fileId);
+        if (fileId !== undefined) this.#leaveCrowd(fileId, stream);
       }
       this.#note('Exchange', error);
       stream.end(error);
@@ -228,11 +241,15 @@ export class TransferServer {
         if (isEnded) return;
         // It came before the doors closed, and nobody would say goodbye to it.
         this.#leaving.signal.throwIfAborted();
+        const crowd = this.#joinCrowd(file, request.open.peer, stream);
         fileId = request.open.fileId;
-        session = this.#newSession(file, request.open, stream);
+        session = this.#newSession(file, request.open, { stream, sent: crowd.sent });
         this.#sessions.set(session, () => finishOnce());
         this.#deps.observer.serving('exchange', 1);
-        session.start(request.open, isPublic ? file.records : []);
+        session.start(request.open, {
+          records: isPublic ? file.records : [],
+          peers: someOthers(crowd, request.open.peer),
+        });
         this.#deps.noteNeighbour(fileId, request.open.peer);
       }
       finishOnce();
@@ -241,12 +258,16 @@ export class TransferServer {
     }
   }
 
-  #newSession(file: StoredFile, open: Open__Output, stream: ExchangeStream): ExchangeSession {
+  #newSession(
+    file: StoredFile,
+    open: Open__Output,
+    { stream, sent }: { readonly stream: ExchangeStream; readonly sent: SentChunks },
+  ): ExchangeSession {
     const { observer, buffers } = this.#deps;
     return new ExchangeSession({
       file,
       open,
-      sent: this.#useSent(file),
+      sent,
       stream: stream.answers,
       buffers,
       observer: {
@@ -256,19 +277,22 @@ export class TransferServer {
     });
   }
 
-  #useSent(file: StoredFile): SentChunks {
+  #joinCrowd(file: StoredFile, peer: string, stream: ExchangeStream): Crowd {
     const { id, chunkCount } = file.manifest;
-    const entry = this.#sent.get(id) ?? { sent: new SentChunks(chunkCount), users: 0 };
-    entry.users += 1;
-    this.#sent.set(id, entry);
-    return entry.sent;
+    const crowd = this.#crowds.get(id) ?? { sent: new SentChunks(chunkCount), receivers: new Map() };
+    // Each of them is told of every chunk that comes here: beyond some, others can do that better.
+    if (!file.isComplete && crowd.receivers.size >= MOST_RECEIVERS) {
+      throw new ShoalError('exhausted', `this peer is still fetching the file and serves ${MOST_RECEIVERS} others`);
+    }
+    crowd.receivers.set(stream, peer);
+    this.#crowds.set(id, crowd);
+    return crowd;
   }
 
-  #releaseSent(id: string): void {
-    const entry = this.#sent.get(id);
-    if (entry === undefined) return;
-    entry.users -= 1;
-    if (entry.users === 0) this.#sent.delete(id);
+  #leaveCrowd(id: string, stream: ExchangeStream): void {
+    const crowd = this.#crowds.get(id);
+    crowd?.receivers.delete(stream);
+    if (crowd?.receivers.size === 0) this.#crowds.delete(id);
   }
 
   async #download(call: ServerWritableStream<DownloadRequest__Output, DownloadResponse>): Promise<void> {
@@ -416,6 +440,12 @@ export class TransferServer {
 
 function authorizationOf(metadata: Metadata): string | undefined {
   return metadata.get('authorization')[0]?.toString();
+}
+
+/** The names of those who came last: their neighbours are fewest. */
+function someOthers({ receivers }: Crowd, self: string): string[] {
+  const names = new Set([...receivers.values()].filter((name) => name !== self));
+  return [...names].slice(-PEERS_TOLD);
 }
 
 function checkFileId(id: string): void {
