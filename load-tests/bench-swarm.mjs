@@ -11,7 +11,7 @@ import { findProgram, wholeNumber } from './bench-command.mjs';
 
 const USAGE = `npm run bench:swarm [-- OPTION ...]
   --scenario ID[,ID ...]   what to measure (default crowd-4)
-  --all                    every scenario there is; takes about an hour
+  --all                    every scenario there is; takes more than an hour
   --list                   prints the scenarios and ends
   --peers N --mbit N --mib N
                            a crowd of your own instead: peers that want the file, rate of each link, size
