@@ -170,7 +170,8 @@ describe('the chunk store', () => {
             await pair.take(step);
             await pair.compare();
           }
-          expect(fixture.logged).toEqual([]);
+          // That there is no room is told, once a while; nothing else goes wrong.
+          expect(fixture.logged.filter(({ error }) => error?.code !== 'exhausted')).toEqual([]);
         } finally {
           await fixture.dispose();
         }

@@ -82,6 +82,8 @@ export interface MetricSources {
   activeFetches(): number;
 }
 
+/** How often the event loop is looked at, in milliseconds. */
+const LOOP_LOOK_MS = 20;
 const PREFIX = 'shoal_peer_';
 const ms = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -92,7 +94,7 @@ const ms = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 export class PeerMetrics {
   readonly registry = new Registry();
   readonly #counted = { registers: [this.registry] };
-  readonly #loopDelay: IntervalHistogram = monitorEventLoopDelay({ resolution: 20 });
+  readonly #loopDelay: IntervalHistogram = monitorEventLoopDelay({ resolution: LOOP_LOOK_MS });
   #sources: MetricSources | undefined;
 
   readonly receivedBytes = this.#counter('received_bytes_total', 'Bytes received, by how they came', ['kind']);
@@ -179,7 +181,9 @@ export class PeerMetrics {
     this.#gauge('draining', 'Whether this peer is leaving', (from) => Number(from.isDraining()));
     const delay = this.#loopDelay;
     this.#gauge('event_loop_lag_seconds', 'p99 of the event loop delay since this was last read', () => {
-      const seconds = Number.isNaN(delay.mean) ? 0 : delay.percentile(99) / 1e9;
+      // What is measured is the time from one look to the next, which is never shorter than the time between looks.
+      const lagMs = Number.isNaN(delay.mean) ? 0 : delay.percentile(99) / 1e6 - LOOP_LOOK_MS;
+      const seconds = Math.max(0, lagMs) / 1000;
       delay.reset();
       return seconds;
     });

@@ -55,7 +55,7 @@ export class StoreFixture {
   readonly root = fs.mkdtempSync(join(tmpdir(), 'shoal-store-'));
   readonly dir = join(this.root, 'store');
   /** What was logged at level warn and above. */
-  readonly logged: { level: number; msg: string; id?: string }[] = [];
+  readonly logged: { level: number; msg: string; id?: string; error?: { code?: string } }[] = [];
   readonly #hasher = new Hasher({ threads: 1 });
   #store: ChunkStore | undefined;
 
