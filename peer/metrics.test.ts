@@ -76,10 +76,13 @@ test('a transfer moves what it should on both sides', async () => {
   for (const [series, least] of Object.entries(atLeast)) {
     expect([series, value(page, series) >= least]).toEqual([series, true]);
   }
-  // The peers live in this process, so keeping it busy delays their event loop.
+  // The peers live in this process, so keeping it busy delays their event loop. What counts is from one look to the next.
   await waitFor('the lag is measured', async () => {
-    const until = performance.now() + 60;
-    while (performance.now() < until);
+    for (let turn = 0; turn < 3; turn += 1) {
+      const until = performance.now() + 60;
+      while (performance.now() < until);
+      await new Promise(setImmediate);
+    }
     return value(await scrape(b), 'shoal_peer_event_loop_lag_seconds') > 0.02;
   });
   const sender = await scrape(a);
