@@ -130,7 +130,7 @@ describe('a peer that comes back', () => {
   }, 60_000);
 
   test('goes on with a get where it was', async () => {
-    const large = randomBytes(150_000_000);
+    const large = randomBytes(300_000_000);
     const { file } = await a.user.put(large, { name: 'large' });
     const id = file?.id ?? '';
     let heldBytes = 0;
@@ -138,7 +138,7 @@ describe('a peer that comes back', () => {
     const get = b.user.get(id, {
       onEvent: ({ progress }) => {
         const { doneBytes = 0 } = progress ?? {};
-        if (isKilled !== undefined || doneBytes < large.length / 4) return;
+        if (isKilled !== undefined || doneBytes < 10_000_000) return;
         heldBytes = doneBytes;
         isKilled = b.kill();
       },
@@ -150,7 +150,8 @@ describe('a peer that comes back', () => {
     expect(before).toBe(1);
     const { data, done } = await b.user.get(id);
     expect(data.equals(large)).toBe(true);
-    expect(done.receivedBytes).toBeLessThan((large.length - heldBytes) * 1.1);
+    // Some chunks may come twice, but fewer than it had.
+    expect(done.receivedBytes).toBeLessThan(large.length - heldBytes / 2);
   }, 60_000);
 });
 
