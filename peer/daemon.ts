@@ -15,6 +15,7 @@ import { accountHandlers } from './control/accounts.js';
 import { CallEdge } from './control/call.js';
 import { fileHandlers } from './control/files.js';
 import { getHandlers } from './control/get.js';
+import { manyHandlers } from './control/many.js';
 import { peerHandlers } from './control/peers.js';
 import { putHandlers } from './control/put.js';
 import { verifyHandlers } from './control/verify.js';
@@ -196,6 +197,7 @@ function buildDoors(config: PeerConfig, parts: Parts, log: Logger) {
   const handlers = {
     ...putHandlers(edge, parts),
     ...getHandlers(edge, parts),
+    ...manyHandlers(edge, parts),
     ...verifyHandlers(edge, parts),
     ...fileHandlers(edge, parts),
     ...accountHandlers(edge, parts),

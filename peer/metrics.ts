@@ -44,6 +44,8 @@ const PEER_METHODS = ['Exchange', 'Download', 'Upload', 'Replicate', 'GetInfo'] 
 const CONTROL_METHODS = [
   'Put',
   'Get',
+  'PutMany',
+  'GetMany',
   'Verify',
   'List',
   'Find',

@@ -100,7 +100,7 @@ export class Publisher {
     const { onBehalf } = options;
     const onWaiting = (detail: string) =>
       onProgress?.({ phase: 'waiting', detail, doneBytes: 0, totalBytes: 0, copies: 0 });
-    const size = 'stream' in source ? source.size : undefined;
+    const size = knownSize(source);
     if (size === undefined || size >= ASK_FIRST_BYTES) {
       await wait.run(() => index.account(membership.auth(onBehalf), signal), { onWaiting }, signal);
     }
@@ -276,6 +276,12 @@ export class Publisher {
     this.#background.add(settled);
     void settled.finally(() => this.#background.delete(settled));
   }
+}
+
+/** Of a file that is named the store finds it out. */
+function knownSize(source: IngestSource): number | undefined {
+  if ('bytes' in source) return source.bytes.length;
+  return 'stream' in source ? source.size : undefined;
 }
 
 function checkDigest({ name, sha256 }: Pick<PublishBody, 'name' | 'sha256'>, expected: string | undefined): void {

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { ShoalError } from '../../common/errors.js';
-import { refProblem } from '../../common/names.js';
+import { nameProblem, refProblem } from '../../common/names.js';
 
 /*
  * Parsers of option values, for commander: they return the value or throw what commander turns into a usage error that
@@ -27,6 +27,13 @@ export function parseWhole(min: number, max: number): (text: string) => number {
 export function parseRef(ref: string): string {
   const problem = refProblem(ref);
   if (problem === undefined) return ref;
+  throw new ShoalError('invalid', `the reference '${ref}' ${problem}`);
+}
+
+/** One more REF, or PREFIX/ for all files whose names begin so, for those collected so far. */
+export function collectRef(ref: string, refs: readonly string[] = []): string[] {
+  const problem = ref.endsWith('/') ? nameProblem(ref.slice(0, -1)) : refProblem(ref);
+  if (problem === undefined) return [...refs, ref];
   throw new ShoalError('invalid', `the reference '${ref}' ${problem}`);
 }
 

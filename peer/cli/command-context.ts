@@ -1,5 +1,7 @@
+import { toShoalError } from '../../common/errors.js';
 import type { CliConfig } from './config.js';
 import type { ControlClient } from './control-client.js';
+import { probeControlSocket } from './control-socket.js';
 import type { Io } from './io.js';
 import { type OutputFormat, printReport, type Report } from './output.js';
 import { createProgress, type ProgressMode, type ProgressView } from './progress.js';
@@ -45,6 +47,17 @@ export class CommandContext {
     const { socketPath } = this.config;
     this.#client = await ControlClient.connect({ socketPath, session, signal: this.signal });
     return this.#client;
+  }
+
+  /** Whether a daemon listens on the control socket. */
+  async isPeerThere(): Promise<boolean> {
+    try {
+      await probeControlSocket(this.config.socketPath, this.signal);
+      return true;
+    } catch (error) {
+      if (toShoalError(error).code === 'unavailable') return false;
+      throw error;
+    }
   }
 
   /** Shows what was found, on standard output. */

@@ -12,8 +12,12 @@ import {
 import type { MethodDefinition } from '@grpc/proto-loader';
 import { abortError, ShoalError } from '../../common/errors.js';
 import type { ControlServiceDefinition } from '../../proto/gen/shoal/control/v1/ControlService.js';
+import type { GetManyRequest } from '../../proto/gen/shoal/control/v1/GetManyRequest.js';
+import type { GetManyResponse__Output } from '../../proto/gen/shoal/control/v1/GetManyResponse.js';
 import type { GetRequest } from '../../proto/gen/shoal/control/v1/GetRequest.js';
 import type { GetResponse__Output } from '../../proto/gen/shoal/control/v1/GetResponse.js';
+import type { PutManyRequest } from '../../proto/gen/shoal/control/v1/PutManyRequest.js';
+import type { PutManyResponse__Output } from '../../proto/gen/shoal/control/v1/PutManyResponse.js';
 import type { PutRequest } from '../../proto/gen/shoal/control/v1/PutRequest.js';
 import type { PutResponse__Output } from '../../proto/gen/shoal/control/v1/PutResponse.js';
 import type { VerifyRequest } from '../../proto/gen/shoal/control/v1/VerifyRequest.js';
@@ -48,10 +52,10 @@ type ResponseOf<K extends UnaryMethod> =
   // biome-ignore lint/suspicious/noExplicitAny: only the response is asked for
   ControlServiceDefinition[K] extends MethodDefinition<any, any, any, infer Response> ? Response : never;
 
-/** A `Put` under way. Events come in order; the iteration throws a {@link ShoalError} when the call fails. */
-export interface PutCall {
-  readonly events: AsyncIterable<PutResponse__Output>;
-  readonly requests: ClientDuplexStream<PutRequest, PutResponse__Output>;
+/** A conversation under way. Events come in order; the iteration throws a {@link ShoalError} when the call fails. */
+export interface Conversation<Q, E> {
+  readonly events: AsyncIterable<E>;
+  readonly requests: ClientDuplexStream<Q, E>;
 }
 
 // The daemon may have to ask an index that is slow; who wants less says --timeout.
@@ -122,19 +126,33 @@ export class ControlClient {
   }
 
   /** Publishes; see `Put` in the proto. The caller writes the requests. Leaving the iteration early cancels the put. */
-  put(): PutCall {
-    const method = this.#method('Put');
-    const requests = this.#client.makeBidiStreamRequest<PutRequest, PutResponse__Output>(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      this.#metadata(),
-    );
-    return { requests, events: this.#events(requests) };
+  put(): Conversation<PutRequest, PutResponse__Output> {
+    return this.#conversation('Put');
+  }
+
+  /** Publishes many small files; see `PutMany` in the proto. */
+  putMany(): Conversation<PutManyRequest, PutManyResponse__Output> {
+    return this.#conversation('PutMany');
+  }
+
+  /** Fetches many small files; see `GetMany` in the proto. */
+  getMany(): Conversation<GetManyRequest, GetManyResponse__Output> {
+    return this.#conversation('GetMany');
   }
 
   close(): void {
     this.#client.close();
+  }
+
+  #conversation<Q, E>(name: 'Put' | 'PutMany' | 'GetMany'): Conversation<Q, E> {
+    const { path, requestSerialize, responseDeserialize } = this.#method(name);
+    const requests = this.#client.makeBidiStreamRequest<Q, E>(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      this.#metadata(),
+    );
+    return { requests, events: this.#events(requests) };
   }
 
   #serverStream<Request, Event>(name: 'Get' | 'Verify', request: Request): AsyncIterable<Event> {
@@ -150,16 +168,14 @@ export class ControlClient {
     );
   }
 
-  #events<Event>(call: ClientReadableStream<Event> | ClientDuplexStream<PutRequest, Event>): AsyncGenerator<Event> {
+  #events<Q, Event>(call: ClientReadableStream<Event> | ClientDuplexStream<Q, Event>): AsyncGenerator<Event> {
     // The iteration throws what happens while it lasts. A call that is cancelled because the iteration was left fails
     // afterwards, and that is news to nobody.
     call.on('error', () => undefined);
     return this.#iterate(call);
   }
 
-  async *#iterate<Event>(
-    call: ClientReadableStream<Event> | ClientDuplexStream<PutRequest, Event>,
-  ): AsyncGenerator<Event> {
+  async *#iterate<Q, Event>(call: ClientReadableStream<Event> | ClientDuplexStream<Q, Event>): AsyncGenerator<Event> {
     const { signal } = this.#options;
     const cancel = () => call.cancel();
     signal.addEventListener('abort', cancel, { once: true });

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import fs, { constants } from 'node:fs';
 import { type FileHandle, open, realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -17,6 +17,8 @@ export interface Input {
 }
 
 const READ_BYTES = 1024 * 1024;
+/** Without O_NONBLOCK, opening a named pipe would wait for its writer. */
+const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
 /**
  * Opens a regular file for reading. It is opened before anything is sent, so that what the daemon is told of and what
@@ -28,14 +30,7 @@ export async function openInputFile(path: string, cwd: string): Promise<Input> {
   const file = await openForReading(absolute, path);
   try {
     const stat = await file.stat({ bigint: true });
-    if (stat.isDirectory()) {
-      throw new ShoalError('invalid', `${path} is a folder`, {
-        hint: 'name the files in it, or put an archive: tar c FOLDER | shoal put - --as NAME.tar',
-      });
-    }
-    if (!stat.isFile()) {
-      throw new ShoalError('invalid', `${path} is not a regular file`, { hint: 'pipe it in: shoal put - --as NAME' });
-    }
+    refuseUnlessRegular(stat, path);
     const size = Number(stat.size);
     return {
       localPath: { path: await realpath(absolute), device: String(stat.dev), inode: String(stat.ino) },
@@ -59,18 +54,51 @@ export function standardInput(stdin: Readable): Input {
   };
 }
 
+/**
+ * All bytes of a regular file that has at most `maxBytes`; undefined when it has more. Throws as {@link openInputFile}, and
+ * `invalid` when the file changes meanwhile. Blocks: a small file is read sooner than a thread is asked to.
+ */
+export function readIfSmall(path: string, cwd: string, maxBytes: number): Buffer | undefined {
+  let file: number | undefined;
+  try {
+    file = fs.openSync(resolve(cwd, path), READ_FLAGS);
+    const stat = fs.fstatSync(file);
+    refuseUnlessRegular(stat, path);
+    if (stat.size > maxBytes) return undefined;
+    // One byte more than it should have shows that it grows.
+    const data = Buffer.allocUnsafe(stat.size + 1);
+    const bytesRead = fs.readSync(file, data, 0, data.length, 0);
+    if (bytesRead === stat.size) return data.subarray(0, bytesRead);
+    throw new ShoalError('invalid', `${path} changed while it was read`);
+  } catch (error) {
+    throw error instanceof ShoalError ? error : readingError(error, path);
+  } finally {
+    if (file !== undefined) fs.closeSync(file);
+  }
+}
+
+function refuseUnlessRegular(stat: { isDirectory(): boolean; isFile(): boolean }, path: string): void {
+  if (stat.isDirectory()) {
+    throw new ShoalError('invalid', `${path} is a folder`, { hint: 'put it alone, to publish the files in it' });
+  }
+  if (!stat.isFile()) {
+    throw new ShoalError('invalid', `${path} is not a regular file`, { hint: 'pipe it in: shoal put - --as NAME' });
+  }
+}
+
 async function openForReading(absolute: string, path: string): Promise<FileHandle> {
   try {
-    // Without O_NONBLOCK, opening a named pipe would wait for its writer.
-    return await open(absolute, constants.O_RDONLY | constants.O_NONBLOCK);
+    return await open(absolute, READ_FLAGS);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw new ShoalError('not_found', `there is no file ${path}`, { cause: error });
-    }
-    if (code === 'EACCES' || code === 'EPERM') {
-      throw new ShoalError('denied', `may not read ${path}`, { cause: error });
-    }
-    throw new ShoalError('invalid', `cannot read ${path}: ${(error as Error).message}`, { cause: error });
+    throw readingError(error, path);
   }
+}
+
+function readingError(error: unknown, path: string): ShoalError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new ShoalError('not_found', `there is no file ${path}`, { cause: error });
+  }
+  if (code === 'EACCES' || code === 'EPERM') return new ShoalError('denied', `may not read ${path}`, { cause: error });
+  return new ShoalError('invalid', `cannot read ${path}: ${message}`, { cause: error });
 }

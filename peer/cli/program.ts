@@ -1,7 +1,7 @@
 import { Argument, Command, Option } from 'commander';
 import { ShoalError } from '../../common/errors.js';
 import { VERSION } from '../../common/version.js';
-import { collectTag, collectText, parseRef, parseSeconds, parseWhole } from './arguments.js';
+import { collectRef, collectTag, collectText, parseRef, parseSeconds, parseWhole } from './arguments.js';
 import type { CommandContext } from './command-context.js';
 import type { Io } from './io.js';
 import { OUTPUT_FORMATS, type OutputFormat } from './output.js';
@@ -72,8 +72,11 @@ function addFileCommands(program: Command, { execute }: ProgramDeps): void {
   program
     .command('put')
     .description('publish files; prints the id of each')
-    .argument('<file...>', 'file to read; - is standard input')
-    .option('--as <name>', 'name to publish under (default: the base name)')
+    .argument('<file...>', 'file to read, or folder of files; - is standard input')
+    .option(
+      '--as <name>',
+      'name to publish under, or what names of files in a folder begin with (default: the base name)',
+    )
     .option('--tag <key=value>', 'label; may be repeated', collectTag)
     .addOption(new Option('--visibility <who>', 'who may read it (default: public)').choices(VISIBILITIES))
     .option('--share <user>', 'make it private and let USER read it; may be repeated', collectText)
@@ -82,10 +85,11 @@ function addFileCommands(program: Command, { execute }: ProgramDeps): void {
     .action((files, options) => execute(async (c) => (await import('./commands/put.js')).put(c, files, options)));
   program
     .command('get')
-    .description('fetch a file; prints its path')
-    .argument('<ref>', ref, parseRef)
+    .description('fetch files; prints their paths')
+    .argument('<ref...>', `${ref}; PREFIX/ is every file whose name begins so`, collectRef)
     .option('--to <path>', "file or folder; - is standard output (default: the name's last part, here)")
-    .action((name, options) => execute(async (c) => (await import('./commands/get.js')).get(c, name, options)));
+    .option('--overwrite', 'with PREFIX/: replace files that are there and differ')
+    .action((refs, options) => execute(async (c) => (await import('./commands/get.js')).get(c, refs, options)));
   program
     .command('cat')
     .description('write a file to standard output')

@@ -19,6 +19,8 @@ export interface ProgressSample {
   readonly peers: number;
   /** What is waited for, in words; empty while something moves. */
   readonly detail: string;
+  /** Of many files, those that are done. */
+  readonly files?: { readonly done: number; readonly total: number };
 }
 
 /** Shows how far something is. */
@@ -145,6 +147,7 @@ function jsonEvent(sample: ProgressSample, rate: number | undefined): Record<str
     bytesPerSecond: rate === undefined ? null : Math.round(rate),
     peers: sample.peers,
     ...(sample.detail !== '' && { detail: sample.detail }),
+    ...(sample.files !== undefined && { files: sample.files }),
   };
 }
 
@@ -162,6 +165,7 @@ function facts(sample: ProgressSample, rate: number | undefined): string[] {
   const size = formatSize(sample.doneBytes);
   const result =
     done === undefined ? [size] : [`${Math.floor(done * 100)}%`, `${size} of ${formatSize(sample.totalBytes)}`];
+  if (sample.files !== undefined) result.push(`${sample.files.done} of ${plural(sample.files.total, 'file')}`);
   if (rate !== undefined) result.push(formatRate(rate));
   const left = sample.totalBytes - sample.doneBytes;
   if (rate !== undefined && rate > 0 && left > 0) result.push(`${formatDuration(left / rate)} left`);

@@ -1,18 +1,16 @@
 import type { FileHandle } from 'node:fs/promises';
 import { ShoalError } from '../../common/errors.js';
 import type { ControlServiceHandlers } from '../../proto/gen/shoal/control/v1/ControlService.js';
-import type { FileEntry } from '../../proto/gen/shoal/control/v1/FileEntry.js';
 import type { GetRequest__Output } from '../../proto/gen/shoal/control/v1/GetRequest.js';
 import type { GetResponse } from '../../proto/gen/shoal/control/v1/GetResponse.js';
 import type { StoredFile } from '../chunk-store.js';
-import { claimsOf } from '../records.js';
 import type { Retrieved, Retriever } from '../retrieve.js';
 import type { Fetch, FetchOutcome } from '../swarm/fetch.js';
 import { readThrough } from '../swarm/read-through.js';
 import type { CallEdge, Caller, EventSink } from './call.js';
 import { named } from './files.js';
 import { openLocalPath } from './local-path.js';
-import { fileEntry } from './messages.js';
+import { entryOf, fileEntry } from './messages.js';
 
 /** Bytes in one event: well below the size that the receiving side takes. */
 const DATA_BYTES = 1024 * 1024;
@@ -141,10 +139,4 @@ class Delivery {
       return outcome;
     }
   }
-}
-
-/** What is known here of a file that could not be looked up. */
-function entryOf(file: StoredFile): FileEntry {
-  const [record] = file.records;
-  return record === undefined ? { id: file.id, size: file.size } : fileEntry(claimsOf(record));
 }

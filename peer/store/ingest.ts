@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { abortError, ShoalError } from '../../common/errors.js';
 import type { Hasher } from '../hasher.js';
-import { chunkBytesFor, encodeManifest, type Manifest } from '../manifest.js';
+import { blake3, chunkBytesFor, encodeManifest, type Manifest } from '../manifest.js';
 import { isZero, readFullySync, removeIfThere, storageError, systemCode, writeFully } from './file-io.js';
 import { Lane } from './lane.js';
 import type { Reservation, Space } from './space.js';
@@ -11,11 +12,12 @@ import { type Syncer, Writeback } from './syncer.js';
 
 /**
  * Where the bytes of a new file come from: a path; a descriptor of a regular file, which stays the caller's and must
- * stay open until the ingest has settled; or a stream, of which `size` says how long it will be when that is known.
+ * stay open until the ingest has settled; a small file's bytes, hashed on the calling thread; or a stream, of which `size` says how long it will be when that is known.
  */
 export type IngestSource =
   | { readonly path: string }
   | { readonly fd: number }
+  | { readonly bytes: Buffer }
   | { readonly stream: AsyncIterable<Buffer>; readonly size?: number };
 
 /** How an ingest is told to stop, and where it tells how far it is; of a stream without a size, the total is what came. */
@@ -127,11 +129,24 @@ export class Ingester {
    * then.
    */
   take(source: IngestSource, options: IngestOptions): Promise<Ingested> {
+    if ('bytes' in source) return this.#takeBytes(source.bytes, options);
     if ('stream' in source) return this.#takeStream(source.stream, source.size, options);
     return this.#lane.run(
       () => ('fd' in source ? this.#takeFile(source.fd, 'the file', options) : this.#takePath(source.path, options)),
       options.signal,
     );
+  }
+
+  /** A worker would take longer to be asked than this takes. */
+  #takeBytes(bytes: Buffer, { signal, onProgress }: IngestOptions): Promise<Ingested> {
+    return this.#fill(bytes.length, 'the file', async (spool) => {
+      if (signal.aborted) throw abortError(signal);
+      await writeFully(spool.fd, [bytes], 0);
+      spool.wrote(bytes.length);
+      onProgress(bytes.length, bytes.length);
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      return { spool, manifest: manifestOf(bytes), sha256 };
+    });
   }
 
   async #takePath(path: string, options: IngestOptions): Promise<Ingested> {
@@ -215,6 +230,14 @@ export class Ingester {
     });
     return { spool, manifest, sha256 };
   }
+}
+
+function manifestOf(bytes: Buffer): Manifest {
+  const size = bytes.length;
+  const chunkBytes = chunkBytesFor(size);
+  const digests: Buffer[] = [];
+  for (let at = 0; at < size; at += chunkBytes) digests.push(blake3(bytes.subarray(at, at + chunkBytes)));
+  return encodeManifest({ size, chunkBytes, digests: Buffer.concat(digests) });
 }
 
 function statusOf(fd: number, name: string): fs.BigIntStats {

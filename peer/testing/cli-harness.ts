@@ -59,27 +59,35 @@ export class CliHarness {
     return { SHOAL_SOCKET: this.server.socketPath };
   }
 
-  async run(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-    const stdout = new Captured(options.isTerminal === true);
-    const stderr = new Captured(options.isTerminal === true);
-    const exitCode = await run(
-      argv,
-      {
-        stdin: inputOf(options),
-        stdout: options.stdout ?? stdout,
-        stderr,
-        cwd: this.dir,
-        umask: 0o022,
-        now: options.now ?? (() => performance.now()),
-        onInterrupt: (listener) => {
-          options.onStart?.(listener);
-          return () => undefined;
-        },
-      },
-      { ...this.env, ...options.env },
-    );
-    return { exitCode, stdout: stdout.text, stderr: stderr.text };
+  run(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+    return runCommand(argv, { ...options, cwd: this.dir, env: { ...this.env, ...options.env } });
   }
+}
+
+/** Runs one command in this process. */
+export async function runCommand(
+  argv: readonly string[],
+  options: RunOptions & { readonly cwd: string; readonly env: NodeJS.ProcessEnv },
+): Promise<Outcome> {
+  const stdout = new Captured(options.isTerminal === true);
+  const stderr = new Captured(options.isTerminal === true);
+  const exitCode = await run(
+    argv,
+    {
+      stdin: inputOf(options),
+      stdout: options.stdout ?? stdout,
+      stderr,
+      cwd: options.cwd,
+      umask: 0o022,
+      now: options.now ?? (() => performance.now()),
+      onInterrupt: (listener) => {
+        options.onStart?.(listener);
+        return () => undefined;
+      },
+    },
+    options.env,
+  );
+  return { exitCode, stdout: stdout.text, stderr: stderr.text };
 }
 
 class Captured extends Writable {

@@ -11,11 +11,18 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import type { ServiceDefinition } from '@grpc/proto-loader';
-import { ShoalError } from '../../common/errors.js';
+import { ShoalError, toShoalError } from '../../common/errors.js';
+import { nameProblem } from '../../common/names.js';
+import type { GetManyRequest__Output } from '../../proto/gen/shoal/control/v1/GetManyRequest.js';
+import type { GetManyResponse } from '../../proto/gen/shoal/control/v1/GetManyResponse.js';
 import type { GetRequest__Output } from '../../proto/gen/shoal/control/v1/GetRequest.js';
 import type { GetResponse } from '../../proto/gen/shoal/control/v1/GetResponse.js';
 import type { LocalPath__Output } from '../../proto/gen/shoal/control/v1/LocalPath.js';
+import type { Problem } from '../../proto/gen/shoal/control/v1/Problem.js';
 import type { Progress } from '../../proto/gen/shoal/control/v1/Progress.js';
+import type { PutManyRequest__Output } from '../../proto/gen/shoal/control/v1/PutManyRequest.js';
+import type { PutManyResponse } from '../../proto/gen/shoal/control/v1/PutManyResponse.js';
+import type { PutManyStart__Output } from '../../proto/gen/shoal/control/v1/PutManyStart.js';
 import type { PutRequest__Output } from '../../proto/gen/shoal/control/v1/PutRequest.js';
 import type { PutResponse } from '../../proto/gen/shoal/control/v1/PutResponse.js';
 import type { PutStart__Output } from '../../proto/gen/shoal/control/v1/PutStart.js';
@@ -83,7 +90,7 @@ export class FakeControlServer {
     this.#server.forceShutdown();
   }
 
-  /** The next call of a method, such as `List`, meets this. */
+  /** The next call of a method, such as `List`, meets this; so does every file of that name in a call about many. */
   trouble(method: string, trouble: Trouble): void {
     this.#troubles.set(method, trouble);
   }
@@ -117,12 +124,14 @@ export class FakeControlServer {
     return {
       Put: (call: PutCall) => this.#run(call, () => this.#put(call)),
       Get: (call: GetCall) => this.#run(call, () => this.#get(call)),
+      PutMany: (call: PutManyCall) => this.#run(call, () => this.#putMany(call)),
+      GetMany: (call: GetManyCall) => this.#run(call, () => this.#getMany(call)),
       Verify: (call: VerifyCall) => this.#run(call, () => this.#verify(call)),
     };
   }
 
   /** Runs a streaming handler; what it throws ends the call. */
-  #run(call: PutCall | GetCall | VerifyCall, work: () => Promise<void>): void {
+  #run(call: PutCall | GetCall | PutManyCall | GetManyCall | VerifyCall, work: () => Promise<void>): void {
     call.on('cancelled', () => {
       this.cancelledCalls += 1;
     });
@@ -168,6 +177,63 @@ export class FakeControlServer {
     call.end();
   }
 
+  async #putMany(call: PutManyCall): Promise<void> {
+    const requests = call.iterator({ destroyOnReturn: false }) as AsyncIterator<PutManyRequest__Output>;
+    const start = (await requests.next()).value?.start as PutManyStart__Output | undefined;
+    if (!start) throw new ShoalError('invalid', 'the first request has no start');
+    if (!this.#admit('PutMany', start, call.metadata)) return;
+    for (let next = await requests.next(); next.done !== true; next = await requests.next()) {
+      const results = next.value.files.flatMap((file) =>
+        this.#answer(file.number, file.name, () => {
+          const problem = nameProblem(file.name);
+          if (problem !== undefined) throw new ShoalError('invalid', `the name '${file.name}' ${problem}`);
+          const published = this.catalogue.publish(
+            { ...start, name: file.name, source: null },
+            file.data,
+            bearer(call.metadata),
+          );
+          return { done: { file: published.entry, sha256: published.sha256, copies: start.replicas ?? 1 } };
+        }),
+      );
+      // Not in the order asked: nobody promised that.
+      call.write({ results: results.reverse() });
+    }
+    call.end();
+  }
+
+  async #getMany(call: GetManyCall): Promise<void> {
+    if (!this.#admit('GetMany', undefined, call.metadata)) return;
+    const requests = call.iterator({ destroyOnReturn: false }) as AsyncIterator<GetManyRequest__Output>;
+    for (let next = await requests.next(); next.done !== true; next = await requests.next()) {
+      const results = next.value.files.flatMap(({ number, ref }) => {
+        const { entry, content, sha256 } = this.catalogue.resolve(ref, bearer(call.metadata));
+        const data = content.subarray(0, content.length - this.withheldBytes);
+        const done = { receivedBytes: content.length, peers: 2 };
+        return this.#answer(number, entry.name, () => ({ file: { file: entry, sha256, data, done } }));
+      });
+      call.write({ results: results.reverse() });
+    }
+    call.end();
+  }
+
+  /** One of many answers; none at all for a file that is to be met with silence. */
+  #answer<T extends object>(
+    number: number,
+    name: string,
+    answer: () => T,
+  ): ((T | { problem: Problem }) & { number: number })[] {
+    const trouble = this.#troubles.get(name);
+    if (trouble?.kind === 'silent') return [];
+    if (trouble?.kind === 'die') this.stop();
+    try {
+      if (trouble?.kind === 'fail') throw trouble.error;
+      return [{ number, ...answer() }];
+    } catch (error) {
+      const { code, message, hint = '' } = toShoalError(error);
+      return [{ number, problem: { code, message, hint } }];
+    }
+  }
+
   async #verify(call: VerifyCall): Promise<void> {
     if (!this.#admit('Verify', call.request, call.metadata)) return;
     const file: FakeFile = this.catalogue.resolve(call.request.ref, bearer(call.metadata));
@@ -205,6 +271,8 @@ export class FakeControlServer {
 }
 
 type PutCall = ServerDuplexStream<PutRequest__Output, PutResponse>;
+type PutManyCall = ServerDuplexStream<PutManyRequest__Output, PutManyResponse>;
+type GetManyCall = ServerDuplexStream<GetManyRequest__Output, GetManyResponse>;
 type GetCall = ServerWritableStream<GetRequest__Output, GetResponse>;
 type VerifyCall = ServerWritableStream<{ readonly ref: string }, VerifyResponse>;
 

@@ -1,109 +1,83 @@
-import { basename, resolve } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
 import { ShoalError } from '../../../common/errors.js';
 import { nameProblem } from '../../../common/names.js';
-import type { PutDone__Output } from '../../../proto/gen/shoal/control/v1/PutDone.js';
-import type { PutStart } from '../../../proto/gen/shoal/control/v1/PutStart.js';
 import type { CommandContext } from '../command-context.js';
-import type { ControlClient } from '../control-client.js';
+import { filesIn } from '../folder-files.js';
 import { formatDuration, formatRate, formatSize, plural } from '../format.js';
-import { type Input, openInputFile, standardInput } from '../input-file.js';
-import { callPut } from '../put-call.js';
-
-/** The options of `shoal put`. */
-export interface PutOptions {
-  readonly as?: string;
-  readonly tag?: Readonly<Record<string, string>>;
-  readonly visibility?: 'public' | 'private';
-  readonly share?: readonly string[];
-  readonly replicas?: number;
-  readonly wait: boolean;
-}
-
-/** One file as `put` tells of it. */
-interface Published {
-  readonly id: string;
-  readonly name: string;
-  readonly size: number;
-  readonly sha256: string;
-  readonly copies: number;
-}
-
-const STANDARD_INPUT = '-';
+import { type Published, type PutOptions, putOne, reportPublished, type Source, STANDARD_INPUT } from './put-one.js';
 
 /**
- * Publishes files, one after the other, and prints the id of each as soon as it is published; `json`, one value, comes
- * at the end. Names and options are checked before anything is sent. When a file fails, those before it stay published,
- * and their ids are printed.
+ * Publishes files, and all that is in folders, and prints the id of each; `json`, one value, comes at the end. Names and
+ * options are checked before anything is sent.
  */
-export async function put(context: CommandContext, files: readonly string[], options: PutOptions): Promise<void> {
-  const names = publishedNames(files, options);
-  const isOneValue = context.options.format === 'json';
-  const done: Published[] = [];
-  try {
-    for (const [file, name] of names) {
-      const published = await putOne(context, file, { ...options, as: name });
-      done.push(published);
-      if (!isOneValue) await report(context, [published], 1);
-    }
-  } finally {
-    if (isOneValue && done.length > 0) await report(context, done, files.length);
-  }
-}
-
-async function putOne(context: CommandContext, file: string, options: PutOptions & { as: string }): Promise<Published> {
-  const { stdin, cwd, now } = context.io;
-  const input = file === STANDARD_INPUT ? standardInput(stdin) : await openInputFile(file, cwd);
-  try {
-    const client = await context.connect();
-    const beganMs = now();
-    const done = await transfer(context, client, input, putStart(input, options));
-    const published = publishedOf(done);
-    noteResult(context, published, (now() - beganMs) / 1000);
-    return published;
-  } finally {
-    await input.close();
-  }
-}
-
-async function transfer(
+export async function put(
   context: CommandContext,
-  client: ControlClient,
-  input: Input,
-  start: PutStart,
-): Promise<PutDone__Output> {
-  const progress = context.progress();
-  try {
-    return await callPut({ client, input, progress }, start);
-  } finally {
-    progress.finish();
+  files: readonly string[],
+  options: PutOptions,
+): Promise<number | undefined> {
+  checkOptions(files, options);
+  const sources: Source[] = [];
+  let hasFolder = false;
+  for (const file of files) {
+    const isFolder = file !== STANDARD_INPUT && (await isFolderThere(resolve(context.io.cwd, file)));
+    hasFolder ||= isFolder;
+    sources.push(...(isFolder ? await sourcesIn(context, file, options) : [{ file, ...named(file, options) }]));
   }
+  refuseTwins(sources);
+  const [single] = sources;
+  if (hasFolder || single === undefined || sources.length > 1) {
+    return (await import('./put-many.js')).putMany(context, sources, options);
+  }
+  const beganMs = context.io.now();
+  const published = await putOne(context, single, { options, progress: context.progress() });
+  await reportPublished(context, [published], published);
+  noteResult(context, published, (context.io.now() - beganMs) / 1000);
+  return undefined;
 }
 
-/** Which file goes under which name. Throws `invalid` for what could never be published. */
-function publishedNames(files: readonly string[], options: PutOptions): ReadonlyMap<string, string> {
+function checkOptions(files: readonly string[], options: PutOptions): void {
   if (options.visibility === 'public' && options.share !== undefined) {
     throw new ShoalError('invalid', '--share makes the file private, and --visibility public contradicts it');
   }
   if (options.as !== undefined && files.length > 1) {
-    throw new ShoalError('invalid', '--as is the name of one file, and there are several', {
+    throw new ShoalError('invalid', '--as is the name of one file or folder, and there are several', {
       hint: 'put them one by one, or leave --as out',
     });
   }
-  const names = new Map<string, string>();
-  for (const file of files) {
-    const name = options.as ?? lastPart(file);
-    const problem = nameProblem(name);
-    if (problem !== undefined) {
-      throw new ShoalError('invalid', `the name '${name}' ${problem}`, { hint: 'give another one with --as NAME' });
-    }
-    if ([...names.values()].includes(name)) {
+}
+
+async function isFolderThere(path: string): Promise<boolean> {
+  // Whatever else is wrong with it is told when it is opened.
+  return (await stat(path).catch(() => undefined))?.isDirectory() === true;
+}
+
+/** The name under which one file goes. Throws `invalid` for what could never be published. */
+function named(file: string, { as }: PutOptions): { readonly name: string; readonly size: undefined } {
+  const name = as ?? lastPart(file);
+  const problem = nameProblem(name);
+  if (problem === undefined) return { name, size: undefined };
+  throw new ShoalError('invalid', `the name '${name}' ${problem}`, { hint: 'give another one with --as NAME' });
+}
+
+/** The files in a folder, under its name. Which of them may have such names is for each to hear. */
+async function sourcesIn(context: CommandContext, folder: string, options: PutOptions): Promise<readonly Source[]> {
+  const prefix = named(folder, options.as === undefined ? options : { ...options, as: options.as.replace(/\/$/, '') });
+  const { files, skipped } = await filesIn(resolve(context.io.cwd, folder));
+  for (const { inside, why } of skipped) context.note(`${join(folder, inside)} is left out: it is ${why}`);
+  return files.map(({ inside, size }) => ({ file: join(folder, inside), name: `${prefix.name}/${inside}`, size }));
+}
+
+function refuseTwins(sources: readonly Source[]): void {
+  const names = new Set<string>();
+  for (const { name } of sources) {
+    if (names.has(name)) {
       throw new ShoalError('invalid', `two of the files would be published as '${name}'`, {
         hint: 'put them one by one, with --as NAME',
       });
     }
-    names.set(file, name);
+    names.add(name);
   }
-  return names;
 }
 
 function lastPart(file: string): string {
@@ -115,35 +89,8 @@ function lastPart(file: string): string {
   return basename(resolve(file));
 }
 
-function putStart(input: Input, options: PutOptions & { as: string }): PutStart {
-  return {
-    name: options.as,
-    tags: options.tag ?? {},
-    visibility: options.visibility ?? (options.share === undefined ? 'public' : 'private'),
-    readers: [...(options.share ?? [])],
-    noWait: !options.wait,
-    ...(options.replicas === undefined ? {} : { replicas: options.replicas }),
-    ...(input.localPath === undefined ? {} : { source: input.localPath }),
-    ...(input.size === undefined ? {} : { size: input.size }),
-  };
-}
-
-function publishedOf({ file, sha256, copies }: PutDone__Output): Published {
-  if (file === null) throw new ShoalError('internal', 'the peer did not say what it published');
-  return { id: file.id, name: file.name, size: file.size, sha256, copies };
-}
-
 function noteResult(context: CommandContext, file: Published, seconds: number): void {
   const rate = formatRate(file.size / Math.max(seconds, 0.001));
   const copies = plural(file.copies, 'copy', 'copies');
   context.note(`${file.name}: ${formatSize(file.size)} in ${formatDuration(seconds)} (${rate}), ${copies}`);
-}
-
-function report(context: CommandContext, done: readonly Published[], wanted: number): Promise<void> {
-  return context.report({
-    json: wanted === 1 ? done[0] : { files: done },
-    items: done,
-    names: done.map((file) => file.name),
-    table: () => done.map((file) => `${file.id}\n`).join(''),
-  });
 }
