@@ -6,13 +6,18 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import type { ShoalError } from '../common/errors.js';
 import { lockStore } from './store/store-lock.js';
 import { startIndex, startPeer, type TestIndex, type TestPeer } from './testing/harness.js';
+import { metricOf } from './testing/metric-of.js';
+import { startPeerBehindLink } from './testing/pausing-link.js';
 import { PeerUser } from './testing/peer-user.js';
 import { waitFor } from './testing/wait-for.js';
 
 /* The daemon as a process of its own, with signals as the system sends them. Runs what was built. */
 
+/** Of files as large as that which is fetched here. */
+const CHUNK_BYTES = 64 * 1024;
 const CLI = new URL('../dist/peer/cli.js', import.meta.url).pathname;
 
 let dir: string;
@@ -56,20 +61,23 @@ function run(env: NodeJS.ProcessEnv = {}): ChildProcess {
   return child;
 }
 
-/** A person at the child's socket, once it is in the swarm with the other peer. */
-async function user(): Promise<PeerUser> {
+/** A person at the child's socket, once it is in the swarm with so many peers, itself included. */
+async function user(peers = 2): Promise<PeerUser> {
   return waitFor(
     'the child is live',
     async () => {
       const at = await PeerUser.at(join(dir, 'control.sock'));
       const { state, livePeers } = await at.client.call('Status', {});
-      if (state === 'live' && livePeers === 2) return at;
+      if (state === 'live' && livePeers === peers) return at;
       at.close();
       return undefined;
     },
     20_000,
   );
 }
+
+/** Base URL of the child's HTTP door, as its log tells. */
+const httpDoor = () => `http://127.0.0.1:${/"httpPort":(\d+)/.exec(output)?.[1]}`;
 
 const exitOf = async (process: ChildProcess) => (await once(process, 'exit')) as [number | null, string | null];
 
@@ -198,26 +206,42 @@ testOnLinux(
 );
 
 test('SIGKILL in the middle of a get costs nothing that had come', async () => {
-  const bytes = randomBytes(80_000_000);
-  const { file } = await other.user.put(bytes, { name: 'large' });
-  const id = file?.id ?? '';
-  const first = run();
-  const at = await user();
-  let gotBytes = 0;
-  const get = at.get(id, {
-    onEvent: ({ data }) => {
-      gotBytes += data?.length ?? 0;
-      if (gotBytes > bytes.length / 2) first.kill('SIGKILL');
-    },
-  });
-  await expect(get).rejects.toMatchObject({ code: 'unavailable' });
-  at.close();
-  run();
-  const again = await user();
-  const { data, done } = await again.get(id);
-  expect(data.equals(bytes)).toBe(true);
-  expect(done.receivedBytes).toBeLessThan(bytes.length * 0.6);
-  again.close();
+  const { peer: holder, link } = await startPeerBehindLink(index, 'holder');
+  try {
+    const bytes = randomBytes(200 * CHUNK_BYTES + 1000);
+    const id = (await holder.user.put(bytes, { name: 'large' })).file?.id ?? '';
+    link.pauseAfter(80.5 * CHUNK_BYTES);
+    const first = run();
+    const at = await user(3);
+    const cut = at.get(id).then(
+      () => 'whole',
+      ({ code }: ShoalError) => code,
+    );
+    await waitFor('the holder pauses', () => link.isPaused, 30_000);
+    const held = new Set(link.chunks.splice(0));
+    // Some may have come twice.
+    expect(held.size).toBeGreaterThan(40);
+    const okChunks = () => metricOf({ url: httpDoor() }, 'shoal_peer_chunks_total{result="ok"}');
+    await waitFor('all that came is held', async () => (await okChunks()) === held.size);
+    const exit = exitOf(first);
+    first.kill('SIGKILL');
+    expect(await exit).toEqual([null, 'SIGKILL']);
+    expect(await cut).toBe('unavailable');
+    at.close();
+
+    run();
+    const again = await user(3);
+    link.resume();
+    expect(await again.verify(id)).toMatchObject({ chunks: held.size, damaged: 0 });
+    const { data } = await again.get(id);
+    expect(data.equals(bytes)).toBe(true);
+    expect(link.chunks.filter((chunk) => held.has(chunk))).toEqual([]);
+    expect(new Set(link.chunks).size).toBe(201 - held.size);
+    again.close();
+  } finally {
+    await link.close();
+    await holder.remove();
+  }
 }, 120_000);
 
 test('a store that a process is about to leave is waited for', async () => {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startSwarm, type TestPeer } from './testing/harness.js';
+import { metricIn } from './testing/metric-of.js';
 import { waitFor } from './testing/wait-for.js';
 
 /* Each metric moves when the real path runs. */
@@ -17,13 +18,6 @@ afterAll(() => swarm.remove(), 30_000);
 
 const scrape = async (peer: TestPeer) => (await fetch(`${peer.url}/metrics`)).text();
 
-/** The value of one series, written as it stands on the page. */
-function value(page: string, series: string): number {
-  const line = page.split('\n').find((each) => each.startsWith(`${series} `));
-  if (line === undefined) throw new Error(`there is no ${series}`);
-  return Number(line.slice(series.length + 1));
-}
-
 test('what can be counted stands at 0 before anything happens', async () => {
   const page = await scrape(a);
   for (const series of [
@@ -38,7 +32,7 @@ test('what can be counted stands at 0 before anything happens', async () => {
     'shoal_peer_refused_chunks_total',
     'shoal_peer_draining',
   ]) {
-    expect([series, value(page, series)]).toEqual([series, 0]);
+    expect([series, metricIn(page, series)]).toEqual([series, 0]);
   }
   expect(page).not.toMatch(/nodejs_active_\w+_total/);
 });
@@ -51,7 +45,7 @@ test('a transfer moves what it should on both sides', async () => {
   await b.user.client.call('Stat', { ref: 'no such file' }).catch(() => undefined);
   const page = await waitFor('the announcement of b', async () => {
     const seen = await scrape(b);
-    return value(seen, 'shoal_peer_announces_total{kind="changes",result="ok"}') > 0 ? seen : undefined;
+    return metricIn(seen, 'shoal_peer_announces_total{kind="changes",result="ok"}') > 0 ? seen : undefined;
   });
   const atLeast = {
     'shoal_peer_received_bytes_total{kind="exchange"}': bytes.length,
@@ -74,7 +68,7 @@ test('a transfer moves what it should on both sides', async () => {
     'shoal_peer_control_calls_total{method="Get",code="not_found"}': 1,
   };
   for (const [series, least] of Object.entries(atLeast)) {
-    expect([series, value(page, series) >= least]).toEqual([series, true]);
+    expect([series, metricIn(page, series) >= least]).toEqual([series, true]);
   }
   // The peers live in this process, so keeping it busy delays their event loop. What counts is from one look to the next.
   await waitFor('the lag is measured', async () => {
@@ -83,16 +77,16 @@ test('a transfer moves what it should on both sides', async () => {
       while (performance.now() < until);
       await new Promise(setImmediate);
     }
-    return value(await scrape(b), 'shoal_peer_event_loop_lag_seconds') > 0.02;
+    return metricIn(await scrape(b), 'shoal_peer_event_loop_lag_seconds') > 0.02;
   });
   const sender = await scrape(a);
-  expect(value(sender, 'shoal_peer_sent_bytes_total{kind="exchange"}')).toBeGreaterThanOrEqual(bytes.length);
-  expect(value(sender, 'shoal_peer_control_calls_total{method="Put",code="ok"}')).toBe(1);
-  expect(value(sender, 'shoal_peer_index_calls_total{operation="publish",result="ok"}')).toBe(1);
-  await waitFor('the stream is over', async () => value(await scrape(a), 'shoal_peer_serving_streams') === 0);
+  expect(metricIn(sender, 'shoal_peer_sent_bytes_total{kind="exchange"}')).toBeGreaterThanOrEqual(bytes.length);
+  expect(metricIn(sender, 'shoal_peer_control_calls_total{method="Put",code="ok"}')).toBe(1);
+  expect(metricIn(sender, 'shoal_peer_index_calls_total{operation="publish",result="ok"}')).toBe(1);
+  await waitFor('the stream is over', async () => metricIn(await scrape(a), 'shoal_peer_serving_streams') === 0);
   await waitFor('it is counted', async () => {
     const seen = await scrape(a);
-    return value(seen, 'shoal_peer_grpc_calls_total{method="Exchange",code="ok"}') + exchangesCut(seen) >= 1;
+    return metricIn(seen, 'shoal_peer_grpc_calls_total{method="Exchange",code="ok"}') + exchangesCut(seen) >= 1;
   });
   const { receivedBytes, sentBytes } = await b.user.client.call('Status', {});
   expect(receivedBytes).toBeGreaterThanOrEqual(bytes.length);
@@ -101,13 +95,13 @@ test('a transfer moves what it should on both sides', async () => {
 
 function exchangesCut(page: string): number {
   return page.includes('method="Exchange",code="cancelled"')
-    ? value(page, 'shoal_peer_grpc_calls_total{method="Exchange",code="cancelled"}')
+    ? metricIn(page, 'shoal_peer_grpc_calls_total{method="Exchange",code="cancelled"}')
     : 0;
 }
 
 test('bytes are counted by how they came and went', async () => {
   const moved = async (peer: TestPeer, direction: 'received' | 'sent', kind: string) =>
-    value(await scrape(peer), `shoal_peer_${direction}_bytes_total{kind="${kind}"}`);
+    metricIn(await scrape(peer), `shoal_peer_${direction}_bytes_total{kind="${kind}"}`);
   const before = await moved(a, 'received', 'put');
   await a.user.put(Buffer.alloc(1000), { name: 'by-hand' });
   expect(await moved(a, 'received', 'put')).toBe(before + 1000);
@@ -152,9 +146,9 @@ test('an index that is away is seen', async () => {
   await waitFor('a failed heartbeat', async () => {
     const page = await scrape(a);
     return (
-      value(page, 'shoal_peer_index_reachable') === 0 &&
-      value(page, 'shoal_peer_heartbeats_total{result="unavailable"}') > 0 &&
-      value(page, 'shoal_peer_index_calls_total{operation="heartbeat",result="unavailable"}') > 0
+      metricIn(page, 'shoal_peer_index_reachable') === 0 &&
+      metricIn(page, 'shoal_peer_heartbeats_total{result="unavailable"}') > 0 &&
+      metricIn(page, 'shoal_peer_index_calls_total{operation="heartbeat",result="unavailable"}') > 0
     );
   });
 }, 30_000);

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { get, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { ShoalError } from '../../common/errors.js';
 import type { Holder, Located } from '../../index-server/api.js';
@@ -120,6 +121,11 @@ class Scene {
         if (left === 0) resolve();
       });
     });
+  }
+
+  /** Connections that are open to the door. */
+  connections(): Promise<number> {
+    return promisify(this.#server.getConnections).call(this.#server);
   }
 
   unpublish(name: string): void {
@@ -273,8 +279,8 @@ describe('GET of a file', () => {
     response.pause();
     await allFetchesEnd();
     const broken = once(response, 'error');
+    await waitFor('the door has closed the connection', async () => (await scene.connections()) === 0);
     // Node reads on only when it is told to; the end of the connection shows then.
-    await new Promise((resolve) => setTimeout(resolve, 700));
     response.resume();
     await expect(broken).resolves.toMatchObject([{ code: 'ECONNRESET' }]);
   });
