@@ -37,6 +37,18 @@ describe('readConfig', () => {
     expect(Object.isFrozen(config)).toBe(true);
   });
 
+  test('takes all of TLS or nothing of it', () => {
+    const tls = { SHOAL_TLS_CERT_FILE: '/t/tls.crt', SHOAL_TLS_KEY_FILE: '/t/tls.key', SHOAL_TLS_CA_FILE: '/t/ca.crt' };
+    expect(readConfig({}).tls).toBeUndefined();
+    expect(readConfig(tls).tls).toEqual({ certFile: '/t/tls.crt', keyFile: '/t/tls.key', caFile: '/t/ca.crt' });
+    expect(problemsOf({ ...tls, SHOAL_TLS_CA_FILE: '' })).toContain(
+      'SHOAL_TLS_CA_FILE must be set as well as SHOAL_TLS_CERT_FILE and SHOAL_TLS_KEY_FILE: TLS needs all three',
+    );
+    expect(problemsOf({ SHOAL_TLS_KEY_FILE: '/k' })).toContain(
+      'SHOAL_TLS_CERT_FILE and SHOAL_TLS_CA_FILE must be set as well as SHOAL_TLS_KEY_FILE',
+    );
+  });
+
   test('takes what is set, zero included', () => {
     const config = readConfig({
       SHOAL_DATA_DIR: '/tmp/d',

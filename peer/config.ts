@@ -4,6 +4,7 @@ import { EnvReader } from '../common/env.js';
 import { LOG_LEVELS } from '../common/log.js';
 import { isLoopback } from '../common/loopback.js';
 import { addressSchema, LIMITS, peerNameSchema } from '../index-server/api.js';
+import type { TlsFiles } from './tls/tls-files.js';
 
 /** Longest path of a Unix socket in bytes: `sun_path` of unix(7), its final zero left out. */
 const SOCKET_PATH_BYTES = 107;
@@ -23,6 +24,8 @@ export interface PeerConfig {
   readonly httpPort: number;
   readonly indexUrl: string;
   readonly joinSecretFile: string | undefined;
+  /** Mutual TLS with other peers and all gRPC clients; undefined means none. */
+  readonly tls: TlsFiles | undefined;
   /** 0 means no quota. */
   readonly quotaBytes: number;
   /** Free space on the disk that is left alone. */
@@ -54,6 +57,7 @@ export function readConfig(env: NodeJS.ProcessEnv): PeerConfig {
     httpPort: reader.port('SHOAL_HTTP_PORT', 5001),
     indexUrl: reader.url('SHOAL_INDEX_URL', 'http://127.0.0.1:5000'),
     joinSecretFile: reader.optional('SHOAL_JOIN_SECRET_FILE'),
+    tls: readTls(reader),
     quotaBytes: reader.bytes('SHOAL_QUOTA_BYTES', 0),
     reserveBytes: reader.bytes('SHOAL_RESERVE_BYTES', 64 * 1024 * 1024),
     replicas: reader.int('SHOAL_REPLICAS', { fallback: 1, min: 1, max: LIMITS.replicas }),
@@ -91,6 +95,19 @@ function readPeerName(reader: EnvReader): string {
     reader.problem(`SHOAL_PEER_NAME is '${name}', not a DNS name in lower case such as shoal-peer-0`);
   }
   return name;
+}
+
+const TLS_SETTINGS = ['SHOAL_TLS_CERT_FILE', 'SHOAL_TLS_KEY_FILE', 'SHOAL_TLS_CA_FILE'] as const;
+
+function readTls(reader: EnvReader): TlsFiles | undefined {
+  const [certFile, keyFile, caFile] = TLS_SETTINGS.map((name) => reader.optional(name));
+  if (certFile !== undefined && keyFile !== undefined && caFile !== undefined) return { certFile, keyFile, caFile };
+  const missing = TLS_SETTINGS.filter((name) => reader.optional(name) === undefined);
+  if (missing.length < TLS_SETTINGS.length) {
+    const set = TLS_SETTINGS.filter((name) => !missing.includes(name));
+    reader.problem(`${missing.join(' and ')} must be set as well as ${set.join(' and ')}: TLS needs all three`);
+  }
+  return undefined;
 }
 
 function readAdvertiseAddress(reader: EnvReader, listenAddress: string): string | undefined {

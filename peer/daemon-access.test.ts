@@ -127,7 +127,7 @@ describe('a private file', () => {
     const { session } = await a.user.client.call('Login', { username: 'ann', password: 'ann-password' });
     const index = new IndexClient({}, { baseUrl: swarm.index.url, timeoutMs: 10_000 });
     const { ticket } = await index.locate({ bearer: session }, { ref: id });
-    const { peers } = createRemotePeers();
+    const { peers } = createRemotePeers(undefined);
     try {
       await peers.replicate(b.daemon.address, { id, ticket }, new AbortController().signal);
     } finally {

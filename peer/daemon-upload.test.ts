@@ -17,7 +17,7 @@ const signal = new AbortController().signal;
 beforeAll(async () => {
   swarm = await startSwarm(2);
   [a, b] = swarm.peers as [TestPeer, TestPeer];
-  remote = createRemotePeers().peers;
+  remote = createRemotePeers(undefined).peers;
   index = new IndexClient({}, { baseUrl: swarm.index.url, timeoutMs: 5_000 });
   session = (await a.user.client.call('Register', { username: 'ann', password: 'ann-password' })).session;
 }, 30_000);

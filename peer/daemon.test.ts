@@ -226,6 +226,7 @@ describe('the swarm', () => {
       'index',
       'membership',
       'clock',
+      'encryption',
       'own address',
       'other peers',
       'versions',

@@ -36,6 +36,7 @@ import { Removals } from './removals.js';
 import { Retriever } from './retrieve.js';
 import { SwarmMembership } from './swarm-membership.js';
 import { TicketVerifier } from './tickets.js';
+import { TlsIdentity } from './tls/tls-identity.js';
 import { Tombstones } from './tombstones.js';
 import { createFetcher, createRemotePeers, createTransferServer } from './transfers.js';
 
@@ -52,6 +53,8 @@ const HASH_THREADS = 2;
 const CLOCK_TOLERANCE_SECONDS = 30;
 const DOCTOR_MS = 5_000;
 const HTTP_IDLE_MS = 60_000;
+/** How often the TLS files are looked at; Kubernetes itself takes about as long to bring what is new to a pod. */
+const TLS_RELOAD_MS = 60_000;
 /** How long a process that ends may go on using the store. */
 const STORE_WAIT_MS = 60_000;
 const STORE_RETRY_MS = 200;
@@ -80,7 +83,9 @@ export async function startDaemon(
   const { log } = deps;
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   await checkSocketFree(config.socketPath);
-  const parts = buildParts(config, log);
+  const files = config.tls;
+  const tls = files && (await TlsIdentity.open({ log }, { files, reloadMs: TLS_RELOAD_MS }));
+  const parts = buildParts(config, { log, tls });
   const doors = buildDoors(config, parts, log);
   try {
     await openStore(parts.store, deps);
@@ -134,7 +139,7 @@ async function openStore(
 type Parts = ReturnType<typeof buildParts>;
 type Doors = ReturnType<typeof buildDoors>;
 
-function buildParts(config: PeerConfig, log: Logger) {
+function buildParts(config: PeerConfig, { log, tls }: { readonly log: Logger; readonly tls: TlsIdentity | undefined }) {
   const metrics = new PeerMetrics();
   const hasher = new Hasher({ threads: HASH_THREADS });
   const store = new ChunkStore(
@@ -165,7 +170,7 @@ function buildParts(config: PeerConfig, log: Logger) {
   const waitMs = config.waitSeconds * 1000;
   const wait = new IndexWait({ log }, { waitMs });
   const shared = { store, index, membership, verifier, metrics, log, wait };
-  const { peerService, peers, buffers } = createRemotePeers();
+  const { peerService, peers, buffers } = createRemotePeers(tls);
   const removals = new Removals({ store, ...clock });
   const tombstones = new Tombstones({ ...shared, ...clock }, { dir: config.dataDir });
   const announcer = new Announcer({ ...shared, removals, tombstones, ...clock }, { gatherMs: GATHER_MS });
@@ -182,16 +187,16 @@ function buildParts(config: PeerConfig, log: Logger) {
   const retriever = new Retriever({ ...shared, fetcher });
   const readiness = { isReady: false, reason: 'starting' };
   return {
-    ...{ metrics, hasher, store, index, verifier, identity, membership, peerService, peers, buffers },
+    ...{ metrics, hasher, store, index, verifier, identity, membership, peerService, peers, buffers, tls },
     ...{ removals, tombstones, announcer, fetcher, orders, publisher, retriever, readiness },
   };
 }
 
 function buildDoors(config: PeerConfig, parts: Parts, log: Logger) {
-  const { membership, metrics, index, peers, store } = parts;
+  const { membership, metrics, index, peers, store, tls } = parts;
   const edge = new CallEdge({ metrics, log }, { isLoginRequired: config.isLoginRequired });
   const doctor = new Doctor(
-    { index, membership, peers, store, fetch, now: Date.now, random: Math.random },
+    { index, membership, peers, store, tls, fetch, now: Date.now, random: Math.random },
     { ...config, version: VERSION, timeoutMs: DOCTOR_MS },
   );
   const handlers = {
@@ -211,19 +216,20 @@ function buildDoors(config: PeerConfig, parts: Parts, log: Logger) {
       { loopbackAccess: config.hasLoopbackAccess, requireLogin: config.isLoginRequired, idleMs: HTTP_IDLE_MS },
     ),
   );
-  const transfers = createTransferServer({ ...parts, log }, parts);
+  const transfers = createTransferServer({ ...parts, log }, { ...parts, identity: tls });
   return { transfers, control: new ControlServer({ handlers, log }), http, sessions, share };
 }
 
 /** Sets everything going that works by itself. */
 function start(parts: Parts): void {
-  const { metrics, store, membership, announcer, orders, publisher, fetcher, readiness, tombstones } = parts;
+  const { metrics, store, membership, announcer, orders, publisher, fetcher, readiness, tombstones, tls } = parts;
   metrics.watch({
     usage: () => store.usage(),
     isIndexReachable: () => membership.isIndexReachable,
     isDraining: () => !readiness.isReady,
     livePeers: () => membership.livePeerCount,
     activeFetches: () => fetcher.active.length,
+    certificateExpiresAtMs: () => tls?.expiresAtMs,
   });
   announcer.start();
   membership.listen({
@@ -256,6 +262,7 @@ async function stop(
   await Promise.all([givenUp, parts.announcer.stop(), parts.publisher.stop(), parts.tombstones.stop()]);
   await parts.fetcher.stop();
   parts.peers.close();
+  parts.tls?.close();
   await parts.store.close();
   await parts.hasher.close();
   parts.metrics.close();

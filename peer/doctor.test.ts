@@ -37,6 +37,7 @@ interface Sick {
   readonly usage?: Partial<ReturnType<DoctorDeps['store']['usage']>>;
   readonly dirs?: { readonly dataDir?: string; readonly shareDir?: string };
   readonly indexUrl?: string;
+  readonly tls?: DoctorDeps['tls'];
 }
 
 async function diagnose(sick: Sick = {}): Promise<Record<string, Finding>> {
@@ -66,6 +67,7 @@ async function diagnose(sick: Sick = {}): Promise<Record<string, Finding>> {
       store: {
         usage: () => ({ usedBytes: 10, freeBytes: 90, quotaBytes: 0, files: 1, partialFiles: 0, ...sick.usage }),
       },
+      tls: sick.tls,
       fetch,
       now: Date.now,
       random: Math.random,

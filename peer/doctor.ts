@@ -7,6 +7,8 @@ import type { IndexClient } from '../index-server/client.js';
 import type { ChunkStore } from './chunk-store.js';
 import type { LivePeer, Membership } from './membership.js';
 import type { RemotePeers } from './swarm/remote-peer.js';
+import { certificateFinding } from './tls/certificate-finding.js';
+import type { TlsIdentity } from './tls/tls-identity.js';
 
 /** One question and its answer. `hint` says what to do unless all is well. */
 export interface Finding {
@@ -22,6 +24,8 @@ export interface DoctorDeps {
   readonly membership: Membership;
   readonly peers: Pick<RemotePeers, 'info'>;
   readonly store: Pick<ChunkStore, 'usage'>;
+  /** Undefined without TLS. */
+  readonly tls: Pick<TlsIdentity, 'certificate' | 'expiresAtMs' | 'lastFailure'> | undefined;
   readonly fetch: typeof fetch;
   readonly now: () => number;
   readonly random: () => number;
@@ -84,6 +88,7 @@ export class Doctor {
       ['index', (limit) => this.#index(limit)],
       ['membership', () => Promise.resolve(this.#membership()), 'index'],
       ['clock', (limit) => this.#clock(limit), 'index'],
+      ['encryption', () => Promise.resolve(this.#encryption())],
       ['own address', (limit) => this.#ownAddress(limit)],
       ['other peers', (limit) => this.#others(limit)],
       ['versions', (limit) => this.#versions(limit), 'index'],
@@ -141,6 +146,13 @@ export class Doctor {
     return clockFinding(skewMs);
   }
 
+  #encryption(): Omit<Finding, 'name'> {
+    const { tls, membership, now } = this.#deps;
+    return tls === undefined
+      ? { result: 'ok', detail: 'off: gRPC between peers is not encrypted' }
+      : certificateFinding(tls, { address: membership.address, nowMs: now() });
+  }
+
   async #ownAddress(limit: AbortSignal): Promise<Omit<Finding, 'name'>> {
     const { membership, peers } = this.#deps;
     const { address, peerName } = membership;
@@ -150,7 +162,8 @@ export class Doctor {
       if (peer === peerName) return { result: 'ok', detail: `${address} answers in ${roundTripMs.toFixed(1)} ms` };
       return { result: 'failed', detail: `another peer, ${peer}, answers at ${address}`, hint };
     } catch (error) {
-      return { result: 'failed', detail: `${address} does not answer: ${reasonOf(error)}`, hint };
+      const { message, hint: better } = toShoalError(error);
+      return { result: 'failed', detail: `${address} does not answer: ${message}`, hint: better ?? hint };
     }
   }
 
@@ -161,10 +174,12 @@ export class Doctor {
     const silent = sample.filter((_peer, index) => answers[index]?.status === 'rejected');
     if (silent.length === 0) return { result: 'ok', detail: `${sample.length} of ${sample.length} asked answer` };
     const names = silent.map(({ name, address }) => `${name} (${address})`).join(', ');
+    const reasons = answers.flatMap((answer) => (answer.status === 'rejected' ? [toShoalError(answer.reason)] : []));
+    const telling = reasons.find(({ hint }) => hint !== undefined);
     return {
       result: silent.length === sample.length ? 'failed' : 'warning',
-      detail: `${silent.length} of ${sample.length} asked do not answer: ${names}`,
-      hint: 'see whether a firewall or NetworkPolicy is in between, and run shoal doctor there',
+      detail: `${silent.length} of ${sample.length} asked do not answer: ${names}${telling ? `; ${telling.message}` : ''}`,
+      hint: telling?.hint ?? 'see whether a firewall or NetworkPolicy is in between, and run shoal doctor there',
     };
   }
 

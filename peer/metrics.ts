@@ -1,6 +1,7 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { ERROR_CODES } from '../common/errors.js';
+import { REFUSAL_REASONS } from './tls/refusals.js';
 
 /**
  * How bytes came or went. By gRPC: the exchange of chunks among peers, `Download` and `Upload`, whoever is the client.
@@ -82,6 +83,8 @@ export interface MetricSources {
   isDraining(): boolean;
   livePeers(): number;
   activeFetches(): number;
+  /** In milliseconds since 1970; undefined without TLS. */
+  certificateExpiresAtMs(): number | undefined;
 }
 
 /** How often the event loop is looked at, in milliseconds. */
@@ -103,6 +106,11 @@ export class PeerMetrics {
   readonly sentBytes = this.#counter('sent_bytes_total', 'Bytes sent, by how they went', ['kind']);
   readonly chunks = this.#counter('chunks_total', 'Chunks that others sent, by what became of them', ['result']);
   readonly refusedChunks = this.#counter('refused_chunks_total', 'Chunks that others asked for and did not get', []);
+  readonly refusedConnections = this.#counter(
+    'refused_connections_total',
+    'Connections to the gRPC port that were refused because of TLS, by why',
+    ['reason'],
+  );
   readonly fetches = this.#counter('fetches_total', 'Fetches that ended, by how', ['code']);
   readonly servingStreams = this.#gauge('serving_streams', 'Streams on which this peer serves others now');
   readonly timeToFirstByte = new Histogram({
@@ -181,6 +189,16 @@ export class PeerMetrics {
     this.#gauge('live_peers', 'Peers that are live, as the index last told', (from) => from.livePeers());
     this.#gauge('index_reachable', 'Whether the index answered last time', (from) => Number(from.isIndexReachable()));
     this.#gauge('draining', 'Whether this peer is leaving', (from) => Number(from.isDraining()));
+    const expiry = this.#gauge(
+      'tls_certificate_expiration_timestamp_seconds',
+      'When the certificate of this peer expires, in seconds since 1970; no series without TLS',
+      (from) => {
+        const atMs = from.certificateExpiresAtMs();
+        return atMs === undefined ? undefined : atMs / 1000;
+      },
+    );
+    // Without labels it would begin with a 0, which means 1970 here.
+    expiry.remove();
     const delay = this.#loopDelay;
     this.#gauge('event_loop_lag_seconds', 'p99 of the event loop delay since this was last read', () => {
       // What is measured is the time from one look to the next, which is never shorter than the time between looks.
@@ -191,7 +209,7 @@ export class PeerMetrics {
     });
   }
 
-  #gauge(name: string, help: string, read?: (from: MetricSources) => number): Gauge {
+  #gauge(name: string, help: string, read?: (from: MetricSources) => number | undefined): Gauge {
     const sources = () => this.#sources;
     return new Gauge({
       ...this.#counted,
@@ -200,7 +218,8 @@ export class PeerMetrics {
       ...(read !== undefined && {
         collect() {
           const from = sources();
-          if (from !== undefined) this.set(read(from));
+          const value = from && read(from);
+          if (value !== undefined) this.set(value);
         },
       }),
     });
@@ -214,6 +233,7 @@ export class PeerMetrics {
     for (const kind of BYTE_KINDS.received) this.receivedBytes.inc({ kind }, 0);
     for (const kind of BYTE_KINDS.sent) this.sentBytes.inc({ kind }, 0);
     for (const result of CHUNK_RESULTS) this.chunks.inc({ result }, 0);
+    for (const reason of REFUSAL_REASONS) this.refusedConnections.inc({ reason }, 0);
     for (const code of CALL_CODES) this.fetches.inc({ code }, 0);
     for (const result of INDEX_RESULTS) {
       this.heartbeats.inc({ result }, 0);

@@ -65,6 +65,7 @@ export function transferObserver(metrics: PeerMetrics): TransferObserver {
     sentBytes: (kind, bytes) => metrics.sentBytes.inc({ kind }, bytes),
     receivedBytes: (bytes) => metrics.receivedBytes.inc({ kind: 'upload' }, bytes),
     refusedChunk: () => metrics.refusedChunks.inc(),
+    refusedConnection: (reason) => metrics.refusedConnections.inc({ reason }),
     serving: (_kind, change) => metrics.servingStreams.inc(change),
     call: (method, code) => metrics.grpcCalls.inc({ method, code }),
   };

@@ -1,4 +1,4 @@
-import { credentials, ServerCredentials } from '@grpc/grpc-js';
+import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { ShoalError, toShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
 import type { TicketClaims } from '../index-server/api.js';
@@ -18,6 +18,7 @@ import { loadPeerService } from './swarm/peer-service.js';
 import { RemotePeers } from './swarm/remote-peer.js';
 import { TransferServer } from './swarm/transfer-server.js';
 import type { TicketVerifier } from './tickets.js';
+import type { TlsIdentity } from './tls/tls-identity.js';
 import { BufferPool } from './wire/buffer-pool.js';
 import { CallDialer } from './wire/call-dialer.js';
 import { BULK_SETTING } from './wire/call-server.js';
@@ -60,24 +61,35 @@ export interface TransferParts {
   readonly log: Logger;
 }
 
-/** The proto of peers and the client side of it. */
-export function createRemotePeers(): {
+/** The proto of peers and the client side of it, with TLS if there is an identity. */
+export function createRemotePeers(identity: TlsIdentity | undefined): {
   readonly peerService: ReturnType<typeof loadPeerService>;
   readonly peers: RemotePeers;
   readonly buffers: BufferPool;
 } {
   const peerService = loadPeerService();
   const pool = new ChannelPool({
-    credentials: credentials.createInsecure(),
+    credentials: channelCredentials(identity),
     windowBytes: WINDOW_BYTES,
     maxIdle: IDLE_CHANNELS,
   });
   const buffers = new BufferPool({ keepBytes: POOL_BYTES });
   const dialer = new CallDialer(
-    { buffers },
+    { buffers, identity },
     { ...WIRE_OPTIONS, maxIdle: IDLE_CHANNELS, maxMessageBytes: MAX_MESSAGE_BYTES, maxHeldBytes: MAX_HELD_BYTES },
   );
   return { peerService, buffers, peers: new RemotePeers({ pool, dialer, buffers, service: peerService.service }) };
+}
+
+/** What channels are opened with: the same until the identity is renewed. */
+export function channelCredentials(identity: TlsIdentity | undefined): () => ChannelCredentials {
+  const create = () =>
+    identity === undefined ? credentials.createInsecure() : credentials.createFromSecureContext(identity.context);
+  let current = create();
+  identity?.onRenewed(() => {
+    current = create();
+  });
+  return () => current;
 }
 
 /** The fetching side. `isReplicating` says which files are fetched for the swarm rather than for a user. */
@@ -136,10 +148,11 @@ export function createTransferServer(
     readonly fetcher: Fetcher;
     readonly publisher: Publisher;
     readonly orders: OrderRunner;
+    readonly identity: TlsIdentity | undefined;
   },
 ): TransferServer {
   const { store, membership, verifier, metrics, log } = parts;
-  const { peerService, buffers, fetcher, publisher, orders } = others;
+  const { peerService, buffers, fetcher, publisher, orders, identity } = others;
   return new TransferServer(
     {
       peerService,
@@ -156,12 +169,12 @@ export function createTransferServer(
       upload: (header, data, caller, signal) => upload(publisher, { header, data, caller, signal }),
       replicate: (id, ticket, signal) => orders.replicate(id, ticket, signal),
       buffers,
+      identity,
       log,
       observer: transferObserver(metrics),
     },
     {
       peerName: membership.peerName,
-      credentials: ServerCredentials.createInsecure(),
       wire: { ...WIRE_OPTIONS, helloMs: HELLO_MS },
     },
   );

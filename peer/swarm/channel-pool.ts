@@ -6,6 +6,7 @@ const FAILURES_BEFORE_NEW_CHANNEL = 2;
 
 interface Entry {
   readonly client: Client;
+  readonly credentials: ChannelCredentials;
   users: number;
   failures: number;
   lastUsed: number;
@@ -13,7 +14,8 @@ interface Entry {
 
 /** Settings of a pool. */
 export interface ChannelPoolOptions {
-  readonly credentials: ChannelCredentials;
+  /** Those of new channels; when they change, channels are made anew and calls under way end on the old ones. */
+  readonly credentials: () => ChannelCredentials;
   /** HTTP/2 flow-control window of each connection and stream: what may be on its way to us, in bytes. */
   readonly windowBytes: number;
   /** Unused channels kept open. */
@@ -39,7 +41,7 @@ export class ChannelPool {
 
   /** The channel to `address`, and what to call when the call on it is over, with its error if it had one. */
   use(address: string): { readonly client: Client; readonly release: (error?: ServiceError) => void } {
-    const entry = this.#entries.get(address) ?? this.#open(address);
+    const entry = this.#current(address) ?? this.#open(address);
     entry.users += 1;
     this.#uses += 1;
     entry.lastUsed = this.#uses;
@@ -58,9 +60,18 @@ export class ChannelPool {
     this.#entries.clear();
   }
 
+  #current(address: string): Entry | undefined {
+    const entry = this.#entries.get(address);
+    if (entry === undefined || entry.credentials === this.#options.credentials()) return entry;
+    this.#entries.delete(address);
+    if (entry.users === 0) entry.client.close();
+    return undefined;
+  }
+
   #open(address: string): Entry {
-    const client = new Client(address, this.#options.credentials, this.#channelOptions);
-    const entry = { client, users: 0, failures: 0, lastUsed: 0 };
+    const credentials = this.#options.credentials();
+    const client = new Client(address, credentials, this.#channelOptions);
+    const entry = { client, credentials, users: 0, failures: 0, lastUsed: 0 };
     this.#entries.set(address, entry);
     return entry;
   }

@@ -10,6 +10,7 @@ import type { UploadHeader } from '../../proto/gen/shoal/peer/v1/UploadHeader.js
 import type { UploadRequest } from '../../proto/gen/shoal/peer/v1/UploadRequest.js';
 import type { UploadResponse__Output } from '../../proto/gen/shoal/peer/v1/UploadResponse.js';
 import { fromGrpcError } from '../grpc.js';
+import { explainCall } from '../tls/tls-trouble.js';
 import type { BufferPool } from '../wire/buffer-pool.js';
 import type { CallDialer } from '../wire/call-dialer.js';
 import type { ChannelPool } from './channel-pool.js';
@@ -127,7 +128,7 @@ export class RemotePeers {
       settle = (error, answer) => {
         release(error ?? undefined);
         if (error === null && answer !== undefined) resolve(answer);
-        else reject(fromGrpcError(error));
+        else reject(explainCall(fromGrpcError(error), address));
       };
     });
     const call = client.makeClientStreamRequest(
@@ -192,7 +193,7 @@ export class RemotePeers {
       try {
         return await messages.next();
       } catch (error) {
-        throw signal.aborted ? abortError(signal) : fromGrpcError(error);
+        throw signal.aborted ? abortError(signal) : explainCall(fromGrpcError(error), address);
       }
     };
     const first = await next();
@@ -245,7 +246,7 @@ export class RemotePeers {
           signal.removeEventListener('abort', onAbort);
           release(error ?? undefined);
           if (error === null && answer !== undefined) resolve(answer);
-          else reject(signal.aborted ? abortError(signal) : fromGrpcError(error));
+          else reject(signal.aborted ? abortError(signal) : explainCall(fromGrpcError(error), address));
         },
       );
       const onAbort = () => call.cancel();

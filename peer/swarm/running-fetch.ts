@@ -67,6 +67,8 @@ export class RunningFetch implements Fetch {
   #hasNew = false;
   #doneBytes = 0;
   #sawDamage = false;
+  /** Why a peer that was called last could not be talked to, where its error says what to do. */
+  #trouble: ShoalError | undefined;
   #lastUsefulMs: number;
   #lastProgressMs = 0;
   #nextLocateMs: number;
@@ -218,8 +220,9 @@ export class RunningFetch implements Fetch {
         ? new ShoalError('corrupt', `every copy of ${this.id} that can be reached is damaged`, {
             hint: 'publish the file again from a good copy with: shoal put FILE',
           })
-        : new ShoalError('unavailable', `no live peer has the missing parts of ${this.id}${this.#whoIsAway}`, {
-            hint: 'see who holds it with: shoal stat REF, and who is live with: shoal peers',
+        : new ShoalError('unavailable', `no live peer has the missing parts of ${this.id}${this.#whyNobody}`, {
+            cause: this.#trouble,
+            hint: this.#trouble?.hint ?? 'see who holds it with: shoal stat REF, and who is live with: shoal peers',
           }),
     );
   }
@@ -235,12 +238,13 @@ export class RunningFetch implements Fetch {
   }
 
   get #lack(): string {
-    return `no live peer has the missing parts${this.#whoIsAway}${this.#isIndexAway ? ', and the index does not answer' : ''}`;
+    return `no live peer has the missing parts${this.#whyNobody}${this.#isIndexAway ? ', and the index does not answer' : ''}`;
   }
 
-  get #whoIsAway(): string {
+  get #whyNobody(): string {
     const { away = [] } = this.#request;
-    return away.length === 0 ? '' : `; away, and with all of it: ${away.join(', ')}`;
+    const trouble = this.#trouble === undefined ? '' : `; ${this.#trouble.message}`;
+    return (away.length === 0 ? '' : `; away, and with all of it: ${away.join(', ')}`) + trouble;
   }
 
   // --- Finding holders ----------------------------------------------------------------------------------------------
@@ -452,6 +456,8 @@ export class RunningFetch implements Fetch {
       this.#deps.report(this.id, name);
     }
     if (error !== undefined) this.#deps.log.debug({ peer: name, file: this.id, error }, 'a conversation ended');
+    // What somebody can do something about, unlike a peer that went away.
+    if (error?.hint !== undefined && (error.code === 'unavailable' || error.code === 'denied')) this.#trouble = error;
     this.#hangUp(name, why);
     // Somebody left: others may have come.
     this.#locateDelayMs = FIRST_LOCATE_MS;

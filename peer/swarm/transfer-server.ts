@@ -2,7 +2,7 @@ import {
   type handleUnaryCall,
   type Metadata,
   Server,
-  type ServerCredentials,
+  ServerCredentials,
   type ServerDuplexStream,
   type ServerReadableStream,
   type ServerUnaryCall,
@@ -24,6 +24,8 @@ import type { UploadRequest__Output } from '../../proto/gen/shoal/peer/v1/Upload
 import type { UploadResponse } from '../../proto/gen/shoal/peer/v1/UploadResponse.js';
 import { toGrpcError } from '../grpc.js';
 import type { StoredFile } from '../stored-file.js';
+import { type RefusalReason, Refusals } from '../tls/refusals.js';
+import type { TlsIdentity } from '../tls/tls-identity.js';
 import type { BufferPool } from '../wire/buffer-pool.js';
 import { CallServer, type CallServerOptions } from '../wire/call-server.js';
 import { type IncomingCall, refuseUnknownMethod } from '../wire/incoming-call.js';
@@ -60,6 +62,8 @@ export interface TransferServerDeps {
   /** Fetches a file with the caller's ticket and keeps it. */
   readonly replicate: (id: string, ticket: string, signal: AbortSignal) => Promise<{ readonly receivedBytes: number }>;
   readonly buffers: BufferPool;
+  /** With it, all calls come over TLS. */
+  readonly identity: TlsIdentity | undefined;
   readonly log: Logger;
   readonly observer: TransferObserver;
 }
@@ -70,6 +74,7 @@ export interface TransferObserver {
   /** Of an upload. */
   receivedBytes(bytes: number): void;
   refusedChunk(): void;
+  refusedConnection(reason: RefusalReason): void;
   /** A stream on which this peer serves began (+1) or ended (-1). */
   serving(kind: 'exchange' | 'download', change: 1 | -1): void;
   call(method: 'Exchange' | 'Download' | 'Upload' | 'Replicate' | 'GetInfo', code: string): void;
@@ -78,7 +83,6 @@ export interface TransferObserver {
 /** Settings of the server. */
 export interface TransferServerOptions {
   readonly peerName: string;
-  readonly credentials: ServerCredentials;
   /** Of connections with peers. */
   readonly wire: CallServerOptions;
 }
@@ -145,11 +149,15 @@ export class TransferServer {
     });
     this.#health.addToServer(this.#server);
     createReflection().addToServer(this.#server);
-    const injector = this.#server.createConnectionInjector(options.credentials);
+    // What is injected has no TLS any more.
+    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    const count = (reason: RefusalReason) => deps.observer.refusedConnection(reason);
     this.#port = new CallServer(
       {
         onCall: (call) => this.#takeCall(call),
         otherwise: (socket) => injector.injectConnection(socket),
+        identity: deps.identity,
+        refusals: new Refusals({ log: deps.log, count, now: () => performance.now() }),
         log: deps.log,
       },
       options.wire,

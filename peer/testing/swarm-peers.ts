@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { credentials, Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
+import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 import { ShoalError } from '../../common/errors.js';
 import { createLogger } from '../../common/log.js';
 import type { Holder, TicketClaims } from '../../index-server/api.js';
@@ -16,6 +16,7 @@ import { Fetcher, type FetcherDeps, type FetcherOptions } from '../swarm/fetch.j
 import { type ExchangeAnswer, loadPeerService } from '../swarm/peer-service.js';
 import { RemotePeers } from '../swarm/remote-peer.js';
 import { TransferServer, type TransferServerDeps } from '../swarm/transfer-server.js';
+import { channelCredentials } from '../transfers.js';
 import { CallDialer } from '../wire/call-dialer.js';
 import { BULK_SETTING } from '../wire/call-server.js';
 import { SpoilingPool } from './spoiling-pool.js';
@@ -82,10 +83,14 @@ export async function startSwarmPeer(
   options: Partial<FetcherOptions> & { readonly quotaBytes?: number; readonly deps?: Partial<TransferServerDeps> } = {},
 ): Promise<SwarmPeer> {
   const { store, dir, close: closeStore } = await openTempStore(options.quotaBytes);
-  const pool = new ChannelPool({ credentials: credentials.createInsecure(), windowBytes: 1 << 24, maxIdle: 64 });
+  const identity = options.deps?.identity;
+  const pool = new ChannelPool({ credentials: channelCredentials(identity), windowBytes: 1 << 24, maxIdle: 64 });
   // In every test: memory that is used after it was given back spoils a chunk.
   const buffers = new SpoilingPool({ keepBytes: 1 << 24 });
-  const dialer = new CallDialer({ buffers }, { ...WIRE, maxIdle: 64, maxMessageBytes: 1 << 24, maxHeldBytes: 1 << 26 });
+  const dialer = new CallDialer(
+    { buffers, identity },
+    { ...WIRE, maxIdle: 64, maxMessageBytes: 1 << 24, maxHeldBytes: 1 << 26 },
+  );
   const remote = new RemotePeers({ pool, dialer, buffers, service: peerService.service });
   const sent = { bytes: 0 };
   const reports: string[] = [];
@@ -123,19 +128,21 @@ export async function startSwarmPeer(
       upload: () => Promise.reject(new ShoalError('internal', 'this peer takes no uploads')),
       replicate: () => Promise.reject(new ShoalError('internal', 'this peer does not replicate')),
       buffers,
+      identity,
       log,
       observer: {
         sentBytes: (_kind, bytes) => {
           sent.bytes += bytes;
         },
         refusedChunk: nothing,
+        refusedConnection: nothing,
         receivedBytes: nothing,
         serving: nothing,
         call: nothing,
       },
       ...options.deps,
     },
-    { peerName: name, credentials: ServerCredentials.createInsecure(), wire: { ...WIRE, helloMs: 20_000 } },
+    { peerName: name, wire: { ...WIRE, helloMs: 20_000 } },
   );
   const port = await server.listen('127.0.0.1', 0);
   membership.address = `127.0.0.1:${port}`;

@@ -1,5 +1,7 @@
 import type { ShoalError } from '../../common/errors.js';
 import { createLogger } from '../../common/log.js';
+import { type RefusalReason, Refusals } from '../tls/refusals.js';
+import type { TlsIdentity } from '../tls/tls-identity.js';
 import { BufferPool } from '../wire/buffer-pool.js';
 import { CallDialer, type CallDialerOptions } from '../wire/call-dialer.js';
 import { BULK_SETTING, CallServer, type CallServerOptions } from '../wire/call-server.js';
@@ -21,25 +23,38 @@ const WIRE: CallServerOptions = {
   helloMs: 60_000,
 };
 
-/** A dialer with buffers of its own. */
-export function newDialer(options: Partial<CallDialerOptions> = {}): CallDialer {
+/** A dialer with buffers of its own, with TLS if it has an identity. */
+export function newDialer(options: Partial<CallDialerOptions> = {}, identity?: TlsIdentity): CallDialer {
   const buffers = new BufferPool({ keepBytes: 1 << 24 });
   return new CallDialer(
-    { buffers },
+    { buffers, identity },
     { ...WIRE, maxIdle: 8, maxMessageBytes: 8 << 20, maxHeldBytes: 1 << 26, ...options },
   );
 }
 
-/** A server on a free port that leaves all calls to `onCall`, and has nothing for strangers unless `otherwise` is given. */
+type CallServerDeps = ConstructorParameters<typeof CallServer>[0];
+
+/**
+ * A server on a free port that leaves all calls to `onCall`, and has nothing for strangers unless `otherwise` is given. It
+ * speaks TLS if it has an identity.
+ */
 export async function startCallServer(
   onCall: (call: IncomingCall) => void,
-  options: Partial<CallServerOptions> & Partial<Pick<ConstructorParameters<typeof CallServer>[0], 'otherwise'>> = {},
-): Promise<{ readonly server: CallServer; readonly port: number; readonly address: string }> {
-  const { otherwise = (socket) => socket.destroy() } = options;
+  options: Partial<CallServerOptions> & Partial<Pick<CallServerDeps, 'otherwise' | 'identity'>> = {},
+): Promise<{
+  readonly server: CallServer;
+  readonly port: number;
+  readonly address: string;
+  /** Why connections were refused, in order. */
+  readonly refused: readonly RefusalReason[];
+}> {
+  const { otherwise = (socket) => socket.destroy(), identity, ...wire } = options;
   const log = createLogger({ name: 'test', level: 'silent' });
-  const server = new CallServer({ onCall, otherwise, log }, { ...WIRE, ...options });
+  const refused: RefusalReason[] = [];
+  const refusals = new Refusals({ log, count: (reason) => refused.push(reason), now: () => 0 });
+  const server = new CallServer({ onCall, otherwise, identity, refusals, log }, { ...WIRE, ...wire });
   const port = await server.listen('127.0.0.1', 0);
-  return { server, port, address: `127.0.0.1:${port}` };
+  return { server, port, address: `127.0.0.1:${port}`, refused };
 }
 
 /** A call whose messages are collected. */

@@ -1,4 +1,7 @@
-import { connect as connectTcp, type OnReadOpts, Socket } from 'node:net';
+import { connect as connectTcp, isIP, type OnReadOpts, Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import type { TlsIdentity } from '../tls/tls-identity.js';
+import { hungUpAfterHandshake, tlsTroubleOf } from '../tls/tls-trouble.js';
 import type { BufferPool } from './buffer-pool.js';
 import type { Headers } from './hpack.js';
 import { Http2Connection, type Http2Options } from './http2-connection.js';
@@ -33,6 +36,7 @@ interface Link {
 /** See the head of this file. */
 export class CallDialer {
   readonly #buffers: BufferPool;
+  readonly #identity: TlsIdentity | undefined;
   readonly #options: CallDialerOptions;
   readonly #links = new Map<string, Link>();
   readonly #leaving = new Set<Http2Connection>();
@@ -41,8 +45,16 @@ export class CallDialer {
   #heldBytes = 0;
   #uses = 0;
 
-  constructor(deps: { readonly buffers: BufferPool }, options: CallDialerOptions) {
+  constructor(
+    deps: {
+      readonly buffers: BufferPool;
+      /** With it, nothing but TLS is spoken. */
+      readonly identity: TlsIdentity | undefined;
+    },
+    options: CallDialerOptions,
+  ) {
     this.#buffers = deps.buffers;
+    this.#identity = deps.identity;
     this.#options = options;
   }
 
@@ -53,7 +65,8 @@ export class CallDialer {
   ): OutgoingCall {
     const link = this.#linkTo(address);
     const heardBefore = link.receivedBytes;
-    const stream = link.connection.open(requestHeaders(address, call));
+    const scheme = this.#identity === undefined ? 'http' : 'https';
+    const stream = link.connection.open(requestHeaders({ address, scheme, ...call }));
     return new OutgoingCall(
       {
         stream,
@@ -106,7 +119,8 @@ export class CallDialer {
 
   #connect(address: string): Link {
     let link: Link | undefined;
-    const socket = dial(address, {
+    let isSecure = false;
+    const socket = dial(address, this.#identity, {
       buffer: this.#read,
       callback: (bytes) => {
         if (link === undefined) return true;
@@ -119,11 +133,19 @@ export class CallDialer {
     const timer = setTimeout(() => {
       connection.destroy(new Error(`no connection within ${CONNECT_MS / 1000} s`));
     }, CONNECT_MS);
-    socket.once('connect', () => clearTimeout(timer));
+    socket.once(this.#identity === undefined ? 'connect' : 'secureConnect', () => {
+      isSecure = true;
+      clearTimeout(timer);
+    });
     const connection = new Http2Connection(
       {
         socket,
         listener: {
+          explain: (error) => {
+            if (this.#identity === undefined) return error;
+            const isHangUp = isSecure && link?.receivedBytes === 0;
+            return tlsTroubleOf(error) ?? (isHangUp ? hungUpAfterHandshake(error) : error);
+          },
           onClose: () => {
             clearTimeout(timer);
             this.#sockets.delete(socket);
@@ -158,13 +180,16 @@ export class CallDialer {
   }
 }
 
-function requestHeaders(
-  address: string,
-  { path, authorization }: { readonly path: string; readonly authorization: string },
-): Headers {
+function requestHeaders(call: {
+  readonly address: string;
+  readonly scheme: string;
+  readonly path: string;
+  readonly authorization: string;
+}): Headers {
+  const { address, scheme, path, authorization } = call;
   return [
     [':method', 'POST'],
-    [':scheme', 'http'],
+    [':scheme', scheme],
     [':path', path],
     [':authority', address],
     ['te', 'trailers'],
@@ -173,11 +198,23 @@ function requestHeaders(
   ];
 }
 
-/** A socket on its way to host:port, the host of IPv6 in brackets. What is no such address fails like an unknown host. */
-function dial(address: string, onread: OnReadOpts): Socket {
+/**
+ * A socket on its way to host:port, the host of IPv6 in brackets. What is no such address fails like an unknown host. With
+ * TLS the certificate of the other side must be for this host.
+ */
+function dial(address: string, identity: TlsIdentity | undefined, onread: OnReadOpts): Socket {
   const at = address.lastIndexOf(':');
   const host = address.slice(0, Math.max(0, at)).replace(/^\[(.*)\]$/, '$1');
   const port = Number(address.slice(at + 1));
-  if (host !== '' && Number.isInteger(port) && port > 0 && port < 65_536) return connectTcp({ host, port, onread });
-  return new Socket().destroy(new Error('this is not host:port'));
+  if (host === '' || !Number.isInteger(port) || port <= 0 || port >= 65_536) {
+    return new Socket().destroy(new Error('this is not host:port'));
+  }
+  if (identity === undefined) return connectTcp({ host, port, onread });
+  // RFC 6066 section 3 has names alone in the SNI.
+  const sni = isIP(host) === 0 ? { servername: host } : {};
+  // Node's types do not know that `onread` is for TLS as well.
+  const options: ConnectionOptions & { readonly onread: OnReadOpts } = {
+    ...{ host, port, onread, secureContext: identity.context, ALPNProtocols: ['h2'], ...sni },
+  };
+  return connectTls(options);
 }

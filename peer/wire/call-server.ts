@@ -2,6 +2,9 @@ import { EventEmitter, once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { ShoalError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
+import type { Refusals } from '../tls/refusals.js';
+import { TLS_HANDSHAKE, TlsAcceptor } from '../tls/tls-acceptor.js';
+import type { TlsIdentity } from '../tls/tls-identity.js';
 import { CLIENT_PREFACE, FRAME_HEADER_BYTES, FrameType, readFrameHeader, readSettings } from './frames.js';
 import { Http2Connection, type Http2Options } from './http2-connection.js';
 import { IncomingCall } from './incoming-call.js';
@@ -9,7 +12,8 @@ import { IncomingCall } from './incoming-call.js';
 /*
  * The one port of a peer. Who connects shows with his first frame whether he is a peer of ours (it has a setting that
  * means nothing to others): then the calls with bulk answers are served here, without the copies of grpc-js. Everybody
- * else's connection goes to grpc-js, with all that was read of it, and is served as by any gRPC server.
+ * else's connection goes to grpc-js, with all that was read of it, and is served as by any gRPC server. With TLS all this
+ * happens inside of it.
  */
 
 /** A setting that only peers of ours send; RFC 9113 section 6.5.2 has everybody else ignore it. Its value is a version. */
@@ -28,10 +32,12 @@ export class CallServer {
   readonly #deps: {
     readonly onCall: (call: IncomingCall) => void;
     readonly otherwise: (socket: Socket) => void;
+    readonly refusals: Refusals;
     readonly log: Logger;
   };
   readonly #options: CallServerOptions;
   readonly #server: Server;
+  readonly #acceptor: TlsAcceptor | undefined;
   /** Those who have not said who they are. */
   readonly #strangers = new Set<Socket>();
   readonly #connections = new Set<Http2Connection>();
@@ -44,13 +50,22 @@ export class CallServer {
       readonly onCall: (call: IncomingCall) => void;
       /** Somebody else has connected; nothing was read from the socket. */
       readonly otherwise: (socket: Socket) => void;
+      /** With it, nothing but TLS is taken. */
+      readonly identity: TlsIdentity | undefined;
+      readonly refusals: Refusals;
       readonly log: Logger;
     },
     options: CallServerOptions,
   ) {
     this.#deps = deps;
     this.#options = options;
-    this.#server = createServer({ noDelay: true }, (socket) => this.#greet(socket));
+    const { identity, refusals } = deps;
+    const onSecure = (socket: Socket) => this.#greet(socket);
+    this.#acceptor = identity && new TlsAcceptor({ identity, refusals, onSecure }, { handshakeMs: options.helloMs });
+    this.#server = createServer({ noDelay: true }, (socket) => {
+      if (this.#acceptor === undefined) this.#greet(socket);
+      else this.#acceptor.accept(socket);
+    });
   }
 
   /** Listens at host and port, and resolves to the port (a free one for port 0). Rejects with `unavailable`. */
@@ -72,6 +87,7 @@ export class CallServer {
   async leave(): Promise<void> {
     this.#isLeaving = true;
     if (this.#server.listening) this.#server.close();
+    this.#acceptor?.close();
     for (const socket of this.#strangers) socket.destroy();
     for (const connection of [...this.#connections]) connection.leave();
     if (this.#connections.size > 0) await once(this.#closed, 'all');
@@ -106,6 +122,11 @@ export class CallServer {
   }
 
   #passOn(socket: Socket, hello: Buffer): void {
+    if (hello[0] === TLS_HANDSHAKE) {
+      // It is answered in HTTP/2, by which any TLS client sees that this is no TLS.
+      const detail = this.#acceptor === undefined ? 'it spoke TLS, and SHOAL_TLS_CERT_FILE is not set' : 'TLS in TLS';
+      this.#deps.refusals.note('tls', { from: socket.remoteAddress, detail });
+    }
     socket.unshift(hello);
     this.#deps.otherwise(socket);
   }

@@ -1,6 +1,7 @@
 import { Metadata } from '@grpc/grpc-js';
 import { ShoalError } from '../../common/errors.js';
 import { fromGrpcError, toGrpcError } from '../grpc.js';
+import { WANTS_TLS } from '../tls/tls-trouble.js';
 import { Http2Code } from './frames.js';
 import { type Headers, headerValue } from './hpack.js';
 import type { StreamEnd } from './http2-stream.js';
@@ -39,12 +40,15 @@ export function noGrpc(headers: Headers, address: string): ShoalError {
 
 /** Why a call ended without a status. */
 export function errorOfEnd({ resetCode, cause }: StreamEnd, address: string): ShoalError {
-  const options = cause === undefined ? undefined : { cause };
+  const hint = cause instanceof ShoalError ? cause.hint : undefined;
+  const options = cause === undefined ? undefined : { cause, ...(hint !== undefined && { hint }) };
   if (resetCode === undefined) {
     return new ShoalError('unavailable', `${address}: ${cause?.message ?? 'the connection was lost'}`, options);
   }
   if (resetCode === Http2Code.refusedStream) return new ShoalError('unavailable', `${address} takes no more calls`);
-  if (resetCode === Http2Code.inadequateSecurity) return new ShoalError('denied', `${address} wants more security`);
+  if (resetCode === Http2Code.inadequateSecurity) {
+    return new ShoalError('denied', `${address} ${WANTS_TLS.message}`, { hint: WANTS_TLS.hint });
+  }
   if (resetCode === Http2Code.cancel) return new ShoalError('cancelled', `${address} cancelled the call`);
   if (resetCode === Http2Code.enhanceYourCalm) return new ShoalError('throttled', `${address} is asked too much`);
   return new ShoalError('internal', `${address} reset the call with HTTP/2 error ${resetCode}`);

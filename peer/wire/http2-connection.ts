@@ -56,6 +56,8 @@ export interface ConnectionListener {
   onStream?(stream: Http2Stream, headers: Headers): void;
   /** It is over; every stream was told before. Once, last. */
   onClose?(error: Error | undefined): void;
+  /** May put into better words why the connection was lost. */
+  explain?(error: Error): Error;
 }
 
 /** See the head of this file. Give it what comes from the socket with {@link receive}. */
@@ -302,8 +304,10 @@ export class Http2Connection {
     const { lastStreamId, code } = readGoaway(payload);
     this.#isLeaving = true;
     if (code !== Http2Code.noError) this.#blame = new Error(`it ended the connection with HTTP/2 error ${code}`);
+    // Streams that were not looked at may be tried elsewhere, but not if all that is missing is TLS.
+    const resetCode = code === Http2Code.inadequateSecurity ? code : Http2Code.refusedStream;
     for (const stream of this.#streams.values()) {
-      if (this.#role === 'client' && stream.id > lastStreamId) stream.receivedReset(Http2Code.refusedStream);
+      if (this.#role === 'client' && stream.id > lastStreamId) stream.receivedReset(resetCode);
     }
     this.#endWhenIdle();
   }
@@ -338,9 +342,10 @@ export class Http2Connection {
     this.#socket.once('close', () => clearTimeout(timer));
   }
 
-  #closed(error: Error | undefined): void {
+  #closed(cause: Error | undefined): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    const error = cause && (this.#listener.explain?.(cause) ?? cause);
     this.#sender.stop();
     this.#keepalive.stop();
     for (const stream of [...this.#streams.values()]) stream.lost(error);
