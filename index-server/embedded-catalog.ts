@@ -11,6 +11,9 @@ const COUNTS = `SELECT
   (SELECT value FROM counters WHERE name = 'files') AS files,
   (SELECT count(*) FROM users) AS users`;
 
+/** They share transactions and syncs. */
+const RESTORED_AT_ONCE = 512;
+
 /** A catalog in one SQLite file, for one index server; not yet open. */
 export function embeddedCatalog(database: EmbeddedDatabase): Catalog {
   return {
@@ -34,7 +37,7 @@ export function embeddedCatalog(database: EmbeddedDatabase): Catalog {
       return { files, users };
     },
     ...embeddedAccounts(database),
-    ...publishingOn(embeddedHistoryStore(database)),
+    ...publishingOn(embeddedHistoryStore(database), { atOnce: RESTORED_AT_ONCE }),
     ...embeddedFinding(database),
     ...embeddedPeers(database),
     ...embeddedHoldings(database),

@@ -9,6 +9,9 @@ import type { MongoStore } from './catalog/mongo-store.js';
 import { publishingOn } from './catalog/publishing.js';
 import type { Catalog } from './catalog.js';
 
+/** Each takes a connection of the driver's. */
+const RESTORED_AT_ONCE = 32;
+
 /** A catalog in a MongoDB, for any number of index servers; not yet open. */
 export function mongoCatalog(store: MongoStore): Catalog {
   return withStoreErrors<Catalog>({
@@ -19,7 +22,7 @@ export function mongoCatalog(store: MongoStore): Catalog {
     storeId: () => storeId(store),
     counts: () => counts(store),
     ...mongoAccounts(store),
-    ...publishingOn(mongoHistoryStore(store)),
+    ...publishingOn(mongoHistoryStore(store), { atOnce: RESTORED_AT_ONCE }),
     ...mongoFinding(store),
     ...mongoPeers(store),
     ...mongoHoldings(store),

@@ -13,6 +13,10 @@ export function stateOf(peer: PeerRow, now: number): PeerState {
   return peer.state === 'withdrawn' || peer.leaseUntil <= now ? 'gone' : peer.state;
 }
 
+function withPods(own: PeerState, row: PeerRow, pods: PodVerdicts): PeerState {
+  return own === 'gone' ? own : (pods.of(row) ?? own);
+}
+
 /** What {@link PeerDirectory} needs. */
 export interface PeerDirectoryDeps {
   readonly catalog: Catalog;
@@ -33,7 +37,6 @@ interface View {
   readonly madeAtMs: number;
   /** When the first lease ends, which changes it, or its figures are old. */
   readonly untilMs: number;
-  readonly all: readonly ListedPeer[];
   readonly live: readonly PeerRow[];
   readonly unfit: UnfitPeers;
   readonly leaving: ReadonlySet<string>;
@@ -49,7 +52,7 @@ export interface UnfitPeers {
 
 /** How long peers that come and go are gathered before the view is made anew, in milliseconds a peer: its cost grows with them. */
 const GATHER_MS_A_PEER = 0.01;
-/** Every thousand peers make a read of the store so much rarer, as they do heartbeats. */
+/** Every thousand peers make a look at all of them so much rarer, as they do heartbeats. */
 const PEERS_A_MAX_AGE = 1000;
 
 /**
@@ -73,20 +76,16 @@ export class PeerDirectory {
 
   /** The rows of all peers, those that went within the hour included, in order of name: their own word, without the pods. */
   async rows(): Promise<readonly PeerRow[]> {
-    const ageMs = this.#deps.now() - this.#readAtMs;
-    const maxAgeMs = this.#maxAgeMs * Math.max(1, this.#rows.list.length / PEERS_A_MAX_AGE);
-    if (ageMs >= maxAgeMs) {
-      const reading = this.#reading ?? this.#read();
-      if (ageMs >= 2 * maxAgeMs) await reading;
-      // Nobody waits for it as long as what is known is not too old. If it fails, the next one to ask does, and is told.
-      else reading.catch(() => undefined);
-    }
+    await this.#refresh();
     return this.#rows.list;
   }
 
   /** All peers, in order of name, with what they are by their word and by their pods. */
   async all(): Promise<readonly ListedPeer[]> {
-    return (await this.#now()).all;
+    await this.#refresh();
+    const { pods } = this.#deps;
+    const now = this.#deps.now();
+    return this.#rows.list.map((row) => ({ row, state: withPods(stateOf(row, now), row, pods) }));
   }
 
   /** Peers that take work. */
@@ -112,6 +111,22 @@ export class PeerDirectory {
   /** Pods stopped serving: finds out which processes were in them, which is what makes it count. */
   podsChanged(): Promise<void> {
     return this.#read();
+  }
+
+  /** Makes sure that what is known of the store is not too old. */
+  async #refresh(): Promise<void> {
+    const ageMs = this.#deps.now() - this.#readAtMs;
+    const maxAgeMs = this.#ageLimitMs();
+    if (ageMs < maxAgeMs) return;
+    const reading = this.#reading ?? this.#read();
+    if (ageMs >= 2 * maxAgeMs) await reading;
+    // Nobody waits for it as long as what is known is not too old. If it fails, the next one to ask does, and is told.
+    else reading.catch(() => undefined);
+  }
+
+  /** The more peers there are, the more it costs to look at all of them. */
+  #ageLimitMs(): number {
+    return this.#maxAgeMs * Math.max(1, this.#rows.size / PEERS_A_MAX_AGE);
   }
 
   #read(): Promise<void> {
@@ -142,15 +157,19 @@ export class PeerDirectory {
 
   async #now(): Promise<View> {
     const { pods } = this.#deps;
-    const rows = await this.rows();
+    await this.#refresh();
     const now = this.#deps.now();
     const rowsVersion = this.#rows.version;
     const view = this.#view;
     if (view !== undefined && now < view.untilMs) {
       const isSame = view.rowsVersion === rowsVersion && view.podsVersion === pods.version;
-      if (isSame || now < view.madeAtMs + Math.floor(rows.length * GATHER_MS_A_PEER)) return view;
+      if (isSame || now < view.madeAtMs + Math.floor(this.#rows.size * GATHER_MS_A_PEER)) return view;
     }
-    this.#view = { rowsVersion, madeAtMs: now, ...viewOf(rows, pods, { now, maxAgeMs: this.#maxAgeMs }) };
+    this.#view = {
+      rowsVersion,
+      madeAtMs: now,
+      ...viewOf(this.#rows.list, pods, { now, maxAgeMs: this.#ageLimitMs() }),
+    };
     return this.#view;
   }
 }
@@ -160,19 +179,17 @@ function viewOf(
   pods: PodVerdicts,
   { now, maxAgeMs }: { readonly now: number; readonly maxAgeMs: number },
 ): Omit<View, 'rowsVersion' | 'madeAtMs'> {
-  const all: ListedPeer[] = [];
   const live: PeerRow[] = [];
   const unfit = { gone: [] as string[], draining: [] as string[] };
   const leaving = new Set<string>();
   let untilMs = now + maxAgeMs;
   for (const row of rows) {
     const own = stateOf(row, now);
-    const state = own === 'gone' ? own : (pods.of(row) ?? own);
-    all.push({ row, state });
+    const state = withPods(own, row, pods);
     if (row.state !== 'live') leaving.add(row.name);
     if (state === 'live') live.push(row);
     else if (own !== 'gone') unfit[state].push(row.name);
     if (own !== 'gone') untilMs = Math.min(untilMs, row.leaseUntil);
   }
-  return { podsVersion: pods.version, untilMs, all, live, unfit, leaving };
+  return { podsVersion: pods.version, untilMs, live, unfit, leaving };
 }

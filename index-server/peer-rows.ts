@@ -8,18 +8,28 @@ export interface PeerRead {
 
 /**
  * The rows of all peers in order of name: what the store told, and since then what this server wrote itself. So the store
- * need not be read again whenever a peer comes or goes, which with thousands of them is all the time. Lists are never
- * changed once given out.
+ * need not be read again whenever a peer comes or goes, which with thousands of them is all the time. A list is made when
+ * it is asked for after a change, since with thousands there is a heartbeat every few milliseconds; it is never changed
+ * once given out.
  */
 export class PeerRows {
-  #list: readonly PeerRow[] = [];
+  #byName = new Map<string, PeerRow>();
+  /** In order. */
+  #names: string[] = [];
+  #list: readonly PeerRow[] | undefined;
   #version = 0;
   #reads = 0;
   #taken = 0;
   readonly #underWay = new Set<PeerRead>();
 
   get list(): readonly PeerRow[] {
+    this.#list ??= this.#names.flatMap((name) => this.#byName.get(name) ?? []);
     return this.#list;
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#names.length;
   }
 
   /** Changes when a peer comes, goes, or is another than before; not when only its lease and its figures do. */
@@ -40,6 +50,8 @@ export class PeerRows {
     // A read that began later and ended sooner knows more.
     if (rows === undefined || read.number < this.#taken) return;
     this.#taken = read.number;
+    this.#byName = new Map(rows.map((row) => [row.name, row]));
+    this.#names = rows.map(({ name }) => name);
     this.#list = rows;
     this.#version += 1;
     for (const row of read.noted.values()) this.#put(row);
@@ -52,25 +64,21 @@ export class PeerRows {
   }
 
   #put(row: PeerRow): void {
-    const at = this.#placeOf(row.name);
-    const known = this.#list[at];
-    if (known?.name !== row.name) {
-      this.#list = this.#list.toSpliced(at, 0, row);
-      this.#version += 1;
-      return;
-    }
+    const known = this.#byName.get(row.name);
     // The answers to two writes may come in another order than the writes: an earlier process of the name is not taken back.
-    if (row.incarnation !== known.incarnation && row.leaseUntil < known.leaseUntil) return;
-    this.#list = this.#list.with(at, row);
-    const isSame = row.incarnation === known.incarnation && row.state === known.state && row.address === known.address;
+    if (known !== undefined && row.incarnation !== known.incarnation && row.leaseUntil < known.leaseUntil) return;
+    this.#byName.set(row.name, row);
+    this.#list = undefined;
+    if (known === undefined) this.#names.splice(this.#placeOf(row.name), 0, row.name);
+    const isSame = row.incarnation === known?.incarnation && row.state === known.state && row.address === known.address;
     if (!isSame) this.#version += 1;
   }
 
   #placeOf(name: string): number {
-    let [low, high] = [0, this.#list.length];
+    let [low, high] = [0, this.#names.length];
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.#list[middle]?.name ?? '') < name) low = middle + 1;
+      if ((this.#names[middle] ?? '') < name) low = middle + 1;
       else high = middle;
     }
     return low;

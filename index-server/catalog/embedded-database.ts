@@ -21,8 +21,18 @@ interface QueuedWrite {
   reject(error: unknown): void;
 }
 
-/** Pages of the log (of 4 KiB) after which they are folded into the file: many changes of a page make one of them. */
-const LOG_PAGES = 4000;
+/** What whoever reads waits for, against what writing costs. */
+export interface WritePace {
+  /** How long writers share a transaction, in milliseconds. */
+  readonly transactionMs: number;
+  /** Pages of the log (of 4 KiB) after which they are folded into the file: many changes of a page make one of them. */
+  readonly logPages: number;
+}
+
+/** Of a server: nobody waits long. */
+export const SERVING: WritePace = { transactionMs: 4, logPages: 1000 };
+/** Of a program that fills a store and lets nobody read meanwhile. */
+export const FILLING: WritePace = { transactionMs: 100, logPages: 16_000 };
 
 /** What can be bound to a statement. (libsql ends the process when it is given anything else, a boolean say.) */
 export type SqlValue = string | number | null | Uint8Array;
@@ -30,6 +40,7 @@ export type SqlValue = string | number | null | Uint8Array;
 /** The file. Failures of SQLite are {@link ShoalError}s: `unavailable` when another process has it open. */
 export class EmbeddedDatabase {
   readonly #path: string;
+  readonly #pace: WritePace;
   readonly #logSync: LogSync;
   readonly #statements = new Map<string, Database.Statement>();
   #database: Database.Database | undefined;
@@ -37,8 +48,9 @@ export class EmbeddedDatabase {
   readonly #writing = new Set<Promise<unknown>>();
 
   /** `logSync` is of the file at `path` with `-wal` at its end. */
-  constructor(deps: { readonly logSync: LogSync }, options: { readonly path: string }) {
+  constructor(deps: { readonly logSync: LogSync }, options: { readonly path: string; readonly pace: WritePace }) {
     this.#path = options.path;
+    this.#pace = options.pace;
     this.#logSync = deps.logSync;
   }
 
@@ -48,7 +60,7 @@ export class EmbeddedDatabase {
     mkdirSync(dirname(this.#path), { recursive: true });
     const database = guard(this.#path, () => new Database(this.#path));
     try {
-      guard(this.#path, () => prepareFile(database, this.#path));
+      guard(this.#path, () => prepareFile(database, this.#path, this.#pace.logPages));
       await this.#logSync.open();
     } catch (error) {
       database.close();
@@ -125,16 +137,28 @@ export class EmbeddedDatabase {
     });
   }
 
+  /** As many as fit into a short transaction; before the rest come, others have their turn. */
   #flush(): void {
     const queue = this.#queue;
-    this.#queue = [];
+    const results: unknown[] = [];
+    let done: number;
     try {
-      const results = this.transaction(() => queue.map(({ work }) => work()));
-      for (const [index, { resolve }] of queue.entries()) resolve(results[index]);
+      this.transaction(() => {
+        const untilMs = performance.now() + this.#pace.transactionMs;
+        for (const { work } of queue) {
+          results.push(work());
+          if (performance.now() >= untilMs) break;
+        }
+      });
+      done = results.length;
+      for (const [index, result] of results.entries()) queue[index]?.resolve(result);
     } catch {
-      // All are undone; alone, each succeeds or fails for itself.
-      for (const write of queue) this.#flushOne(write);
+      // All are undone; alone, each succeeds or fails for itself. The last one is where it stopped.
+      done = Math.min(results.length + 1, queue.length);
+      for (const write of queue.slice(0, done)) this.#flushOne(write);
     }
+    this.#queue = this.#queue.slice(done);
+    if (this.#queue.length > 0) setImmediate(() => this.#flush());
   }
 
   #flushOne({ work, resolve, reject }: QueuedWrite): void {
@@ -163,14 +187,14 @@ export class EmbeddedDatabase {
   }
 }
 
-function prepareFile(database: Database.Database, path: string): void {
+function prepareFile(database: Database.Database, path: string, logPages: number): void {
   // Before the log is first used: the lock then lasts until close, and a second process is refused here.
   database.exec('PRAGMA locking_mode = EXCLUSIVE');
   database.exec('PRAGMA journal_mode = WAL');
   database.exec('PRAGMA synchronous = NORMAL');
   database.exec('PRAGMA cache_size = -65536');
   database.exec('PRAGMA journal_size_limit = 67108864');
-  database.exec(`PRAGMA wal_autocheckpoint = ${LOG_PAGES}`);
+  database.exec(`PRAGMA wal_autocheckpoint = ${logPages}`);
   database.exec('BEGIN IMMEDIATE');
   const [version] = database.prepare('PRAGMA user_version').all() as { user_version: number }[];
   const from = version?.user_version ?? 0;

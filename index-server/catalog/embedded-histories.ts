@@ -1,7 +1,14 @@
 import type { FileRow } from '../catalog.js';
 import type { EmbeddedDatabase, SqlValue } from './embedded-database.js';
 import { audienceOf, facetsByAge, facetsByPlace, idFacet, keyOf, placeOf } from './index-keys.js';
-import { currentOf, type HistoryChange, lastRemoval, type NameHistory, tombstonesOver } from './name-history.js';
+import {
+  currentOf,
+  type HistoryChange,
+  lastRemoval,
+  type NameHistory,
+  NO_HISTORY,
+  tombstonesOver,
+} from './name-history.js';
 import type { GoneVersion } from './publishing.js';
 
 /** A row of the table `versions`. */
@@ -31,11 +38,20 @@ interface StoredMark {
   readonly record: string | null;
 }
 
+/** All that is known of a name, and the rows that it was read from. */
+export interface LoadedName {
+  readonly history: NameHistory;
+  readonly stored: readonly StoredVersion[];
+}
+
 /** One key of the table `entries`, and the place or age under it. */
 type Entry = readonly [key: string, pos: string | number];
 
+/** In one call and without rows: most names that come are new. */
+const IS_KNOWN = `SELECT EXISTS (SELECT 1 FROM versions WHERE owner_id = ?1 AND name = ?2)
+  OR EXISTS (SELECT 1 FROM gone_marks WHERE owner_id = ?1 AND name = ?2) AS known`;
 const INSERT_VERSION = `INSERT INTO versions (id, owner_id, owner, name, version, size, sha256, chunk_size, chunks, tags,
-  visibility, readers, replicas, published_at, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+  visibility, readers, replicas, published_at, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING row`;
 const UPDATE_VERSION = `UPDATE versions SET id = ?, owner_id = ?, owner = ?, name = ?, version = ?, size = ?, sha256 = ?,
   chunk_size = ?, chunks = ?, tags = ?, visibility = ?, readers = ?, replicas = ?, published_at = ?, record = ? WHERE row = ?`;
 
@@ -68,21 +84,12 @@ export class EmbeddedHistories {
   }
 
   /** All that is known of a name. */
-  load(ownerId: string, name: string): NameHistory {
-    const marks = this.#database.all<StoredMark>(
-      'SELECT * FROM gone_marks WHERE owner_id = ? AND name = ?',
-      ownerId,
-      name,
-    );
-    return {
-      versions: this.#stored(ownerId, name).map(fileOf),
-      gone: marks.map(({ version, only, removed_at, record }) => ({
-        version,
-        only: only !== 0,
-        removedAt: removed_at,
-        record,
-      })),
-    };
+  load(ownerId: string, name: string): LoadedName {
+    const { known = 0 } = this.#database.get<{ known: number }>(IS_KNOWN, ownerId, name) ?? {};
+    if (known === 0) return { history: NO_HISTORY, stored: [] };
+    const sql = 'SELECT * FROM versions WHERE owner_id = ? AND name = ? ORDER BY version';
+    const stored = this.#database.all<StoredVersion>(sql, ownerId, name);
+    return { history: { versions: stored.map(fileOf), gone: this.#marks(ownerId, name) }, stored };
   }
 
   /** The current version of a name. */
@@ -92,9 +99,10 @@ export class EmbeddedHistories {
     return stored && fileOf(stored);
   }
 
-  /** Replaces the history of a name. Within a transaction of the caller's. */
-  save(ownerId: string, name: string, { history, removed }: HistoryChange): void {
-    const before = new Map(this.#stored(ownerId, name).map((stored) => [stored.version, stored]));
+  /** Replaces the history of a name, which must be as it was loaded. Within a transaction of the caller's. */
+  save({ ownerId, name }: Pick<FileRow, 'ownerId' | 'name'>, loaded: LoadedName, change: HistoryChange): void {
+    const { history } = change;
+    const before = new Map(loaded.stored.map((stored) => [stored.version, stored]));
     const wasCurrent = Math.max(0, ...before.keys());
     const current = currentOf(history);
     for (const row of history.versions) {
@@ -107,7 +115,9 @@ export class EmbeddedHistories {
       this.#replaceEntries(stored.row, entriesOf(fileOf(stored), stored.version === wasCurrent), []);
       this.#database.run('DELETE FROM versions WHERE row = ?', stored.row);
     }
-    this.#saveGone(ownerId, name, { history, removed });
+    if (history.gone !== loaded.history.gone) this.#saveMarks(ownerId, name, history);
+    const removedAt = lastRemoval(history);
+    for (const row of change.removed) this.rememberGone(row, removedAt);
     this.#count(Number(current !== undefined) - Number(wasCurrent > 0));
   }
 
@@ -123,20 +133,27 @@ export class EmbeddedHistories {
   tombstonesOf(id: string, limit: number): readonly string[] {
     const sql = 'SELECT owner_id, name, version FROM gone_places WHERE id = ? LIMIT ?';
     const places = this.#database.all<Pick<StoredVersion, 'owner_id' | 'name' | 'version'>>(sql, id, limit);
-    const found = places.flatMap(({ owner_id, name, version }) => tombstonesOver(this.load(owner_id, name), version));
+    const found = places.flatMap(({ owner_id, name, version }) =>
+      tombstonesOver(this.load(owner_id, name).history, version),
+    );
     return [...new Set(found)].slice(0, limit);
   }
 
-  #stored(ownerId: string, name: string): readonly StoredVersion[] {
-    const sql = 'SELECT * FROM versions WHERE owner_id = ? AND name = ? ORDER BY version';
-    return this.#database.all<StoredVersion>(sql, ownerId, name);
+  #marks(ownerId: string, name: string): NameHistory['gone'] {
+    const sql = 'SELECT * FROM gone_marks WHERE owner_id = ? AND name = ?';
+    const marks = this.#database.all<StoredMark>(sql, ownerId, name);
+    return marks.map(({ version, only, removed_at, record }) => ({
+      version,
+      only: only !== 0,
+      removedAt: removed_at,
+      record,
+    }));
   }
 
   #put(row: FileRow, stored: StoredVersion | undefined): number {
     const values = valuesOf(row);
     if (stored === undefined) {
-      this.#database.run(INSERT_VERSION, ...values);
-      return this.#database.get<{ row: number }>('SELECT last_insert_rowid() AS row')?.row ?? 0;
+      return this.#database.get<{ row: number }>(INSERT_VERSION, ...values)?.row ?? 0;
     }
     if (!isSame(fileOf(stored), row)) this.#database.run(UPDATE_VERSION, ...values, stored.row);
     return stored.row;
@@ -150,15 +167,13 @@ export class EmbeddedHistories {
     if (old.size > 0) this.#database.run(DELETE_ENTRIES, JSON.stringify([...old.values()]), row);
   }
 
-  #saveGone(ownerId: string, name: string, { history, removed }: HistoryChange): void {
+  #saveMarks(ownerId: string, name: string, { gone }: NameHistory): void {
     this.#database.run('DELETE FROM gone_marks WHERE owner_id = ? AND name = ?', ownerId, name);
-    for (const { version, only, removedAt, record } of history.gone) {
+    for (const { version, only, removedAt, record } of gone) {
       const sql =
         'INSERT INTO gone_marks (owner_id, name, version, only, removed_at, record) VALUES (?, ?, ?, ?, ?, ?)';
       this.#database.run(sql, ownerId, name, version, Number(only), removedAt, record);
     }
-    const removedAt = lastRemoval(history);
-    for (const row of removed) this.rememberGone(row, removedAt);
   }
 
   #count(added: number): void {

@@ -13,8 +13,9 @@ export function embeddedHistoryStore(database: EmbeddedDatabase): HistoryStore {
   return {
     change: ({ ownerId, name }, make) =>
       locks.run(`${ownerId}/${name}`, async () => {
-        const { change, result } = await make(histories.load(ownerId, name));
-        if (change !== undefined) await database.write(() => histories.save(ownerId, name, change));
+        const loaded = histories.load(ownerId, name);
+        const { change, result } = await make(loaded.history);
+        if (change !== undefined) await database.write(() => histories.save({ ownerId, name }, loaded, change));
         return result;
       }),
     rememberGone: (version, removedAt) => database.write(() => histories.rememberGone(version, removedAt)),

@@ -21,7 +21,9 @@ const HOLD = `INSERT INTO holdings (file, partial, spot, peer, mark)
   ON CONFLICT DO UPDATE SET mark = excluded.mark`;
 const UNHOLD = `DELETE FROM holdings WHERE (file, partial, spot, peer) IN
   (SELECT unhex(value ->> 0), value ->> 1, value ->> 2, CAST(?2 AS INTEGER) FROM json_each(?1))`;
-const FORGET = 'DELETE FROM holdings WHERE file = ? AND partial = ? AND spot = ? AND peer = ? AND mark < ?';
+const OF_PEER = 'FROM holdings WHERE peer = ?1 AND file > ?2';
+const SLICE_END = `SELECT file ${OF_PEER} ORDER BY file LIMIT 1 OFFSET ?3`;
+const FORGET = `DELETE ${OF_PEER} AND file <= coalesce(?4, x'${'ff'.repeat(33)}') AND mark < ?3`;
 const LIVE = "p.state <> 'withdrawn' AND p.lease_until > ?";
 const HOLDERS = `SELECT p.name, p.address FROM holdings h JOIN peers p ON p.num = h.peer
   WHERE h.file = ? AND h.partial = ? AND h.spot >= ? AND h.spot < ? AND ${LIVE}
@@ -92,15 +94,11 @@ export function nextMark(database: EmbeddedDatabase): number {
 export async function forgetHoldings(database: EmbeddedDatabase, num: number, mark: number): Promise<void> {
   let after = Buffer.alloc(0);
   for (;;) {
-    const slice = holdingsAfter(database, num, { after, limit: SLICE });
-    database.transaction(() => {
-      for (const { file, partial, spot } of slice) {
-        database.run(FORGET, Buffer.from(file), partial, spot, num, mark);
-      }
-    });
-    const last = slice.at(-1);
-    if (last === undefined || slice.length < SLICE) return;
-    after = Buffer.from(last.file);
+    const end = database.get<Pick<StoredHolding, 'file'>>(SLICE_END, num, after, SLICE - 1);
+    const last = end === undefined ? null : Buffer.from(end.file);
+    database.run(FORGET, num, after, mark, last);
+    if (last === null) return;
+    after = last;
     await nextTurn();
   }
 }

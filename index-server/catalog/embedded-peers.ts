@@ -3,6 +3,7 @@ import type { Heartbeat, OrderRow, PeerCatalog, PeerRow } from '../catalog.js';
 import type { EmbeddedDatabase } from './embedded-database.js';
 import { forgetHoldings, nextMark } from './embedded-holdings.js';
 import { Gathered, HEARTBEATS_GATHER_MS } from './gathered.js';
+import { newestLease } from './live-peers.js';
 
 interface StoredPeer {
   readonly num: number;
@@ -62,29 +63,20 @@ export function embeddedPeers(database: EmbeddedDatabase): PeerCatalog {
       return peerNamed(name);
     },
     async peerByAddress(address, now) {
-      const sql =
-        "SELECT * FROM peers WHERE address = ? AND lease_until > ? AND state <> 'withdrawn' ORDER BY lease_until DESC";
-      const found = database.get<StoredPeer>(sql, address, now);
-      return found && peerOf(found);
+      const found = database.all<StoredPeer>('SELECT * FROM peers WHERE address = ?', address).map(peerOf);
+      return newestLease(found, now);
     },
     async peers(goneBefore) {
-      const found: PeerRow[] = [];
-      // In slices: others have their turn while there are thousands.
-      for (;;) {
-        const slice = database.all<StoredPeer>(PEERS, found.at(-1)?.name ?? '', SLICE).map(peerOf);
-        found.push(...slice);
-        if (slice.length < SLICE) return found.filter(({ leaseUntil }) => leaseUntil >= goneBefore);
-        await nextTurn();
-      }
+      return (await allPeers(database)).map(peerOf).filter(({ leaseUntil }) => leaseUntil >= goneBefore);
     },
     async withdrawPeer(name, incarnation) {
       database.run("UPDATE peers SET state = 'withdrawn' WHERE name = ? AND incarnation = ?", name, incarnation);
     },
     async forgetPeers(before) {
-      const gone = database.all<StoredPeer>('SELECT * FROM peers WHERE lease_until < ?', before);
+      const gone = (await allPeers(database)).filter(({ lease_until }) => lease_until < before);
       const forgotten: string[] = [];
       for (const { num, name } of gone) if (await forget(database, { num, name, before })) forgotten.push(name);
-      return forgotten.sort();
+      return forgotten;
     },
     async addOrders(orders) {
       const sql = 'INSERT INTO orders (peer, kind, id, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING';
@@ -102,6 +94,17 @@ export function embeddedPeers(database: EmbeddedDatabase): PeerCatalog {
       database.run(sql, peer, kind, JSON.stringify(ids));
     },
   };
+}
+
+/** In order of name; in slices, so that others have their turn while there are thousands. */
+async function allPeers(database: EmbeddedDatabase): Promise<readonly StoredPeer[]> {
+  const found: StoredPeer[] = [];
+  for (;;) {
+    const slice = database.all<StoredPeer>(PEERS, found.at(-1)?.name ?? '', SLICE);
+    found.push(...slice);
+    if (slice.length < SLICE) return found;
+    await nextTurn();
+  }
 }
 
 /** Holdings first and the peer last, so that what a crash leaves is found again. False when it has come back meanwhile. */

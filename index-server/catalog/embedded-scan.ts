@@ -5,8 +5,9 @@ import { audiencesOf, compareBytes, type Facets, keyOf } from './index-keys.js';
 
 /*
  * Walks the index entries that are under all of some facets, in order, for each audience of the reader, and merges the
- * walks. The rarest facet drives, the others are looked up. Where that leaves little, a walk is long; it then goes in
- * slices, and other requests have their turn in between.
+ * walks. A walk goes in slices, and other requests have their turn in between. Before each, it leaps: to the next entry
+ * of one facet, from there to the next of another, and so on, over all where one of them has nothing. In a slice the
+ * facet drives that is the sparsest there, and the others are looked up.
  */
 
 /** Where a walk stands: the sort value and the row number of an entry. */
@@ -33,20 +34,16 @@ export interface Found extends Spot {
   readonly file: ListedFile;
 }
 
-interface Walk {
-  readonly driver: string;
-  readonly others: readonly string[];
-}
-
 /** Entries that are looked at before others have their turn. */
 const SLICE = 2000;
-/** How far entries are counted to see which facet is the rarest; further only while none is seen to be rare. */
-const COUNTED = [256, 4096];
+/** Leaps before a slice is looked at all the same: facets that are everywhere, but never together, give short ones. */
+const LEAPS = 32;
+/** Entries by which it is seen how sparse a facet is: the further they reach, the sparser. */
+const SAMPLE = 64;
 
 // A blob sorts after all numbers and text.
 const ENTRIES = "FROM entries e WHERE e.key = ? AND (e.pos, e.row) > (?, ?) AND e.pos < coalesce(?, x'')";
-const SLICE_END = `SELECT e.pos, e.row ${ENTRIES} ORDER BY e.pos, e.row LIMIT 1 OFFSET ?`;
-const COUNT = `SELECT count(*) AS n FROM (SELECT 1 ${ENTRIES} LIMIT ?)`;
+const NTH = `SELECT e.pos, e.row ${ENTRIES} ORDER BY e.pos, e.row LIMIT 1 OFFSET ?`;
 const HAS_OTHER = 'EXISTS (SELECT 1 FROM entries o WHERE o.key = ? AND o.pos = slice.pos AND o.row = slice.row)';
 // As one text: a row that libsql hands over one by one costs several times as much as one in JSON.
 const LISTED = `json_group_array(json_array(slice.pos, slice.row,
@@ -64,27 +61,69 @@ export async function scanEntries(database: EmbeddedDatabase, scan: Scan): Promi
   const found: Found[] = [];
   for (const audience of audiencesOf(scan)) {
     const keys = scan.facets.map((facet) => keyOf(audience, facet));
-    found.push(...(await walk(database, scan, plan(database, scan, keys))));
+    found.push(...(await walk(database, scan, keys)));
   }
   return found.sort(compareSpots).slice(0, scan.limit);
 }
 
-async function walk(database: EmbeddedDatabase, scan: Scan, { driver, others }: Walk): Promise<readonly Found[]> {
+async function walk(database: EmbeddedDatabase, scan: Scan, keys: readonly string[]): Promise<readonly Found[]> {
   const found: Found[] = [];
-  let { after } = scan;
-  // Where other facets decide, a page takes more entries than it has files.
-  const first = others.length === 0 ? scan.limit : 4 * scan.limit;
-  for (let size = Math.min(first, SLICE); ; size = Math.min(2 * size, SLICE)) {
-    const range = [driver, after.pos, after.row, scan.before ?? null] as const;
+  let after: Spot | undefined = scan.after;
+  for (let size = Math.min(scan.limit, SLICE); ; size = Math.min(2 * size, SLICE)) {
+    after = leap(database, scan, { keys, after });
+    if (after === undefined) return found;
+    const [driver = '', ...others] = sparsestFirst(database, scan, { keys, after });
     const wanted = scan.accepts === undefined ? scan.limit - found.length : size;
+    const range = [driver, after.pos, after.row, scan.before ?? null] as const;
     const slice = database.get<{ found: string }>(sliceSql(others.length), ...range, size, ...others, wanted);
     found.push(...filesIn(slice?.found ?? '[]', scan));
     if (found.length >= scan.limit) return found;
-    const end = database.get<Spot>(SLICE_END, ...range, size - 1);
-    if (end === undefined) return found;
-    after = end;
+    after = entryAfter(database, scan, { key: driver, after, skipped: size - 1 });
+    if (after === undefined) return found;
     await nextTurn();
   }
+}
+
+/** A spot after `after` up to which no entry is under all keys; undefined when there is none behind it either. */
+function leap(
+  database: EmbeddedDatabase,
+  scan: Scan,
+  { keys, after }: { readonly keys: readonly string[]; readonly after: Spot },
+): Spot | undefined {
+  if (keys.length === 1) return after;
+  let spot = after;
+  for (let leaps = 0, met = 0; leaps < LEAPS && met < keys.length; leaps += 1) {
+    const entry = entryAfter(database, scan, { key: keys[leaps % keys.length] ?? '', after: spot, skipped: 0 });
+    if (entry === undefined) return undefined;
+    const reached = { pos: entry.pos, row: entry.row - 1 };
+    const isFurther = compareSpots(reached, spot) > 0;
+    met = isFurther ? 1 : met + 1;
+    if (isFurther) spot = reached;
+  }
+  return spot;
+}
+
+function sparsestFirst(
+  database: EmbeddedDatabase,
+  scan: Scan,
+  { keys, after }: { readonly keys: readonly string[]; readonly after: Spot },
+): readonly string[] {
+  if (keys.length === 1) return keys;
+  const reaches = keys.map((key) => ({ key, end: entryAfter(database, scan, { key, after, skipped: SAMPLE }) }));
+  reaches.sort((a, b) => {
+    if (a.end === undefined || b.end === undefined) return Number(b.end === undefined) - Number(a.end === undefined);
+    return compareSpots(b.end, a.end);
+  });
+  return reaches.map(({ key }) => key);
+}
+
+/** The entry of a key that comes after a spot and `skipped` others. */
+function entryAfter(
+  database: EmbeddedDatabase,
+  { before }: Scan,
+  { key, after, skipped }: { readonly key: string; readonly after: Spot; readonly skipped: number },
+): Spot | undefined {
+  return database.get<Spot>(NTH, key, after.pos, after.row, before ?? null, skipped);
 }
 
 function sliceSql(others: number): string {
@@ -99,26 +138,6 @@ function filesIn(text: string, { accepts }: Scan): readonly Found[] {
     const file = { id, name, owner, size, tags, visibility, publishedAt };
     return (accepts?.(file) ?? true) ? [{ pos, row, file }] : [];
   });
-}
-
-function plan(database: EmbeddedDatabase, scan: Scan, keys: readonly string[]): Walk {
-  if (keys.length === 1) return { driver: keys[0] ?? '', others: [] };
-  let [driver, ...others] = keys;
-  for (const limit of COUNTED) {
-    const counted = keys.map((key) => ({ key, count: countEntries(database, scan, { key, limit }) }));
-    const [rarest, ...rest] = counted.sort((a, b) => a.count - b.count);
-    [driver, others] = [rarest?.key, rest.map(({ key }) => key)];
-    if (rarest !== undefined && rarest.count < limit) break;
-  }
-  return { driver: driver ?? '', others };
-}
-
-function countEntries(
-  database: EmbeddedDatabase,
-  { after, before }: Scan,
-  { key, limit }: { readonly key: string; readonly limit: number },
-): number {
-  return database.get<{ n: number }>(COUNT, key, after.pos, after.row, before ?? null, limit)?.n ?? 0;
 }
 
 function compareSpots(a: Spot, b: Spot): number {

@@ -114,4 +114,10 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX gone_places_age ON gone_places (removed_at);
   INSERT INTO counters VALUES ('store', random() & 0x1fffffffffffff);
   `,
+  // A heartbeat changes a lease: with thousands of peers, indexes over leases were most of what it wrote.
+  `
+  DROP INDEX peers_lease;
+  DROP INDEX peers_address;
+  CREATE INDEX peers_address ON peers (address);
+  `,
 ];

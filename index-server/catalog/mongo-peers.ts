@@ -1,5 +1,6 @@
 import type { Heartbeat, PeerCatalog, PeerRow } from '../catalog.js';
 import { Gathered, HEARTBEATS_GATHER_MS } from './gathered.js';
+import { newestLease } from './live-peers.js';
 import { nextMark, UPDATES_AT_ONCE } from './mongo-holdings.js';
 import type { MongoStore, PeerDocument } from './mongo-store.js';
 
@@ -21,10 +22,7 @@ export function mongoPeers(store: MongoStore): PeerCatalog {
       return peer === null ? undefined : peerOf(peer);
     },
     async peerByAddress(address, now) {
-      const filter = { address, leaseUntil: { $gt: now }, state: { $ne: 'withdrawn' as const } };
-      // Very few have the same address; no index is needed to order them.
-      const [peer] = await peers().find(filter).sort({ leaseUntil: -1 }).limit(1).toArray();
-      return peer === undefined ? undefined : peerOf(peer);
+      return newestLease((await peers().find({ address }).toArray()).map(peerOf), now);
     },
     async peers(goneBefore) {
       const found = await peers().find().sort({ _id: 1 }).toArray();

@@ -24,11 +24,8 @@ export interface HistoryStore {
 /** A version that is gone, and where it was. */
 export type GoneVersion = Pick<FileRow, 'id' | 'ownerId' | 'name' | 'version'>;
 
-/** Names that are changed at a time when many are taken back. */
-const BATCH = 32;
-
-/** Changes of files on a store of histories. */
-export function publishingOn(store: HistoryStore): PublishingCatalog {
+/** Changes of files on a store of histories; when many are taken back, `atOnce` names are changed at a time. */
+export function publishingOn(store: HistoryStore, { atOnce }: { readonly atOnce: number }): PublishingCatalog {
   const remove = (tombstone: TombstoneRow, how: typeof names.removeAll): Promise<readonly FileRow[]> =>
     store.change(tombstone, (history) => {
       const change = how(history, tombstone);
@@ -51,7 +48,7 @@ export function publishingOn(store: HistoryStore): PublishingCatalog {
     removeName: (tombstone) => remove(tombstone, names.removeAll),
     removeVersion: (tombstone) => remove(tombstone, names.removeOne),
     restore: (rows) =>
-      countInBatches(rows, (row) =>
+      countInBatches({ rows, atOnce }, (row) =>
         store.change(row, (history) => {
           const restored = names.restore(history, row);
           return { ...(restored && { change: { history: restored, removed: [] } }), result: restored !== undefined };
@@ -59,7 +56,7 @@ export function publishingOn(store: HistoryStore): PublishingCatalog {
       ),
     restoreTombstones: async (rows) => {
       const removed: FileRow[] = [];
-      const taken = await countInBatches(rows, async (row) => {
+      const taken = await countInBatches({ rows, atOnce }, async (row) => {
         await store.rememberGone(row, row.removedAt);
         const change = await store.change(row, (history) => {
           const made = names.restoreTombstone(history, row);
@@ -73,11 +70,14 @@ export function publishingOn(store: HistoryStore): PublishingCatalog {
   };
 }
 
-/** How many were taken. Others have their turn between batches. */
-async function countInBatches<T>(rows: readonly T[], take: (row: T) => Promise<boolean>): Promise<number> {
+/** How many were taken. */
+async function countInBatches<T>(
+  { rows, atOnce }: { readonly rows: readonly T[]; readonly atOnce: number },
+  take: (row: T) => Promise<boolean>,
+): Promise<number> {
   let taken = 0;
-  for (let start = 0; start < rows.length; start += BATCH) {
-    const results = await Promise.all(rows.slice(start, start + BATCH).map(take));
+  for (let start = 0; start < rows.length; start += atOnce) {
+    const results = await Promise.all(rows.slice(start, start + atOnce).map(take));
     taken += results.filter(Boolean).length;
   }
   return taken;

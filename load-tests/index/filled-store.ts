@@ -2,7 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FileRow } from '../../index-server/catalog.js';
-import { openCatalog } from '../../index-server/open-catalog.js';
+import { openToFill } from '../../index-server/open-catalog.js';
 import { OWNER_NAMES } from './planned-catalogue.js';
 import { newSigningKey, RecordSigner } from './record-signer.js';
 
@@ -49,17 +49,21 @@ async function fill({ folder, files, signal, progress }: FillOptions): Promise<n
   await writeFile(join(draft, 'signing-key.pem'), pem, { mode: 0o600 });
   const signer = new RecordSigner(createPrivateKey(pem));
   const beganMs = performance.now();
-  const catalog = await openCatalog(`embedded:${join(draft, 'catalog.db')}`);
+  const catalog = await openToFill(join(draft, 'catalog.db'));
   try {
     for (const name of OWNER_NAMES) {
       await catalog.createUser({ id: name, name, passwordHash: null, locked: true, createdAt: 0 });
     }
+    let rows = await rowsFrom(signer, { first: 0, files });
     for (let first = 0; first < files; first += PAGE) {
       signal.throwIfAborted();
-      const rows = Array.from({ length: Math.min(PAGE, files - first) }, (_, i) => rowOf(signer, first + i));
-      const taken = await catalog.restore(rows);
+      const [taken, next] = await Promise.all([
+        catalog.restore(rows),
+        rowsFrom(signer, { first: first + PAGE, files }),
+      ]);
       if (taken !== rows.length) throw new Error(`the catalogue took ${taken} of ${rows.length} files`);
       progress(first + rows.length);
+      rows = next;
     }
   } finally {
     await catalog.close();
@@ -68,8 +72,16 @@ async function fill({ folder, files, signal, progress }: FillOptions): Promise<n
   return (performance.now() - beganMs) / 1000;
 }
 
-function rowOf(signer: RecordSigner, number: number): FileRow {
-  const { file, record } = signer.record(number);
+function rowsFrom(
+  signer: RecordSigner,
+  { first, files }: { readonly first: number; readonly files: number },
+): Promise<readonly FileRow[]> {
+  const length = Math.max(0, Math.min(PAGE, files - first));
+  return Promise.all(Array.from({ length }, (_, i) => rowOf(signer, first + i)));
+}
+
+async function rowOf(signer: RecordSigner, number: number): Promise<FileRow> {
+  const { file, record } = await signer.record(number);
   const { kind: _kind, only: _only, publishedAt, ...rest } = file;
   return { ...rest, publishedAt: Date.parse(publishedAt), record };
 }
