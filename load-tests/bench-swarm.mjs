@@ -3,6 +3,7 @@
 // kernel ends every process in there and takes every link away, and the machine's own network has never been touched.
 
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -16,6 +17,8 @@ const USAGE = `npm run bench:swarm [-- OPTION ...]
   --peers N --mbit N --mib N
                            a crowd of your own instead: peers that want the file, rate of each link, size
   --systems NAME[,NAME]    of shoal, libtorrent, aria2, curl (default all)
+  --congestion-control NAME
+                           of TCP, at every node (default cubic, as on most machines, where the kernel has it)
   --runs N                 how often each is run (default 3; curl runs once)
   --dir FOLDER             where the data goes while it runs (default data)`;
 
@@ -79,6 +82,7 @@ function readOptions() {
         mbit: { type: 'string' },
         mib: { type: 'string' },
         systems: { type: 'string', default: SYSTEM_NAMES.join(',') },
+        'congestion-control': { type: 'string' },
         runs: { type: 'string', default: '3' },
         dir: { type: 'string', default: join(root, 'data') },
         help: { type: 'boolean', short: 'h' },
@@ -90,6 +94,7 @@ function readOptions() {
       runs: wholeNumber('--runs', values.runs, 99),
       scenarios: scenariosOf(values),
       systems: chosen('--systems', values.systems, SYSTEM_NAMES),
+      congestionControl: congestionControlOf(values['congestion-control']),
       command: ['npm run bench:swarm', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' '),
       parent: values.dir,
     };
@@ -120,6 +125,14 @@ function scenariosOf({ scenario, all, peers, mbit, mib }) {
     SCENARIOS.map(({ id }) => id),
   );
   return SCENARIOS.filter(({ id }) => ids.includes(id));
+}
+
+/** New network namespaces take over what this machine uses, which is not what the next one does. */
+function congestionControlOf(wanted) {
+  const read = (name) => readFileSync(`/proc/sys/net/ipv4/${name}`, 'utf8').trim();
+  const available = read('tcp_available_congestion_control').split(' ');
+  if (wanted === undefined) return available.includes('cubic') ? 'cubic' : read('tcp_congestion_control');
+  return chosen('--congestion-control', wanted, available)[0];
 }
 
 function chosen(option, text, known) {

@@ -60,7 +60,13 @@ async function main() {
 
 /** Everybody else in here: process 1 of a PID namespace reaches nobody outside (kill(2), pid_namespaces(7)). */
 function endAllOthers() {
-  if (process.pid === 1) process.kill(-1, 'SIGKILL');
+  if (process.pid !== 1) return;
+  try {
+    process.kill(-1, 'SIGKILL');
+  } catch (error) {
+    // Nobody else is left.
+    if (error.code !== 'ESRCH') throw error;
+  }
 }
 
 async function removeAllButLogs(isAll) {

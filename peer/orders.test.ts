@@ -79,6 +79,7 @@ function setUp(concurrency = 2) {
       },
       onProgress: () => () => undefined,
       prioritise: () => undefined,
+      hasTold: () => false,
     };
   };
   const runner = new OrderRunner(

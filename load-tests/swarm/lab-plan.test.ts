@@ -10,7 +10,8 @@ describe('a node of a lab', () => {
 
   it('is shaped both ways on one network, and not at all on the other', () => {
     const node = labNode(3);
-    const shaped = nodeCommands(node, { mbit: 25, shaper: 'tbf' }).filter(([command]) => command === 'tc');
+    const links = { shaper: 'tbf', congestionControl: 'cubic' } as const;
+    const shaped = nodeCommands(node, { ...links, mbit: 25 }).filter(([command]) => command === 'tc');
     expect(shaped.map((command) => command.slice(0, command.indexOf('tbf')).join(' '))).toEqual([
       'tc -n n3 qdisc add dev eth0 root',
       'tc qdisc add dev p3 root',

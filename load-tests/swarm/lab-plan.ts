@@ -11,6 +11,13 @@ export type Command = readonly [string, ...string[]];
 /** How links are shaped: the queueing discipline of the kernel that does it. */
 export type Shaper = 'tbf' | 'htb';
 
+/** How all links of a lab behave. */
+export interface LinkOptions {
+  readonly shaper: Shaper;
+  /** TCP's congestion control at every node, by the kernel's name for it. */
+  readonly congestionControl: string;
+}
+
 /** One end of the network. */
 export interface LabNode {
   readonly name: string;
@@ -21,13 +28,16 @@ export interface LabNode {
   /** The hub's card for its shaped link: what it sends is what the node receives. */
   readonly port: string;
   /** Put before a command, makes it run in there. */
-  readonly inside: readonly string[];
+  readonly inside: Command;
 }
 
 /** Where the hub is reached on the network for control. */
 export const HUB_ADDRESS = '10.78.0.254';
 /** Nodes that the addresses below suffice for. */
 export const MOST_NODES = 250;
+
+/** Where a network namespace keeps it. */
+const CONGESTION_CONTROL = '/proc/sys/net/ipv4/tcp_congestion_control';
 
 /** What a link may send at once after a pause: one packet as the kernel hands it down uncut, and not much more. */
 const BURST_BYTES = 80 * 1024;
@@ -59,11 +69,16 @@ export function hubCommands(): readonly Command[] {
 }
 
 /** What makes a node whose link carries `mbit` Mbit/s each way. */
-export function nodeCommands(node: LabNode, { mbit, shaper }: { mbit: number; shaper: Shaper }): readonly Command[] {
-  const { name } = node;
+export function nodeCommands(
+  node: LabNode,
+  { mbit, shaper, congestionControl }: LinkOptions & { readonly mbit: number },
+): readonly Command[] {
+  const { name, inside } = node;
   return [
     ['ip', 'netns', 'add', name],
     ['ip', '-n', name, 'link', 'set', 'lo', 'up'],
+    // A new namespace has what the machine has, whatever that is.
+    [...inside, 'sh', '-c', `echo ${congestionControl} > ${CONGESTION_CONTROL}`],
     ...cardCommands(node, { card: 'eth0', port: node.port, bridge: 'shaped', address: node.address }),
     ...cardCommands(node, { card: 'ctl0', port: `c${node.port}`, bridge: 'control', address: node.controlAddress }),
     ...shapeCommands(shaper, mbit, 'eth0').map((command): Command => ['tc', '-n', name, ...command]),

@@ -5,6 +5,7 @@ import {
   type Command,
   hubCommands,
   type LabNode,
+  type LinkOptions,
   labNode,
   nodeCommands,
   removeCommands,
@@ -31,11 +32,11 @@ export class Lab {
   }
 
   /** Makes the bridges and one node for each rate. Call {@link remove} also when it rejects. */
-  static async create(mbits: readonly number[], shaper: Shaper): Promise<Lab> {
+  static async create(mbits: readonly number[], links: LinkOptions): Promise<Lab> {
     const lab = new Lab(mbits);
     await runAll(hubCommands());
     for (const [number, node] of lab.nodes.entries()) {
-      await runAll(nodeCommands(node, { mbit: mbits[number] ?? Number.NaN, shaper }));
+      await runAll(nodeCommands(node, { ...links, mbit: mbits[number] ?? Number.NaN }));
     }
     return lab;
   }

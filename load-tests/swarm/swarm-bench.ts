@@ -10,7 +10,7 @@ import type { CrowdSession, CrowdSystem, SystemName } from './crowd.js';
 import { type CrowdRun, runCrowd } from './crowd-run.js';
 import { curlSystem } from './curl-crowd.js';
 import { findShaper, Lab } from './lab.js';
-import type { Shaper } from './lab-plan.js';
+import type { LinkOptions } from './lab-plan.js';
 import { libtorrentSystem } from './libtorrent-crowd.js';
 import type { Scenario } from './scenarios.js';
 import { shoalSystem } from './shoal-crowd.js';
@@ -27,6 +27,8 @@ export interface SwarmBenchOptions {
   readonly scenarios: readonly Scenario[];
   /** What is compared; a scenario may leave some out. */
   readonly systems: readonly SystemName[];
+  /** TCP's congestion control at every node. */
+  readonly congestionControl: string;
   /** The command as it was typed, for the report. */
   readonly command: string;
 }
@@ -35,31 +37,31 @@ export interface SwarmBenchOptions {
 export async function runSwarmBench(bench: SwarmBenchEnvironment, options: SwarmBenchOptions): Promise<string> {
   const loadBefore = loadavg()[0] ?? 0;
   const machine = await describeMachine(bench.folder);
-  const shaper = await findShaper();
+  const links = { shaper: await findShaper(), congestionControl: options.congestionControl };
   const { systems, missing } = await installedSystems(bench, options.systems);
   const scenarios = [];
   for (const scenario of options.scenarios) {
     const compared = systems.filter(({ name }) => scenario.systems.includes(name));
     const runs: SystemRuns[] = [];
-    for (const system of compared) runs.push(await measure({ bench, shaper, scenario, system }, options));
+    for (const system of compared) runs.push(await measure({ bench, links, scenario, system }, options));
     scenarios.push({ scenario, systems: runs });
   }
-  return formatSwarmReport({ machine, loadBefore, shaper, missing, scenarios, command: options.command });
+  return formatSwarmReport({ machine, loadBefore, links, missing, scenarios, command: options.command });
 }
 
 interface Measurement {
   readonly bench: SwarmBenchEnvironment;
-  readonly shaper: Shaper;
+  readonly links: LinkOptions;
   readonly scenario: Scenario;
   readonly system: CrowdSystem;
 }
 
 async function measure(measurement: Measurement, { runs }: SwarmBenchOptions): Promise<SystemRuns> {
-  const { bench, scenario, system, shaper } = measurement;
+  const { bench, scenario, system, links } = measurement;
   // Its time follows from the rates: nobody learns anything from waiting for it again.
   const count = system.name === 'curl' ? 1 : runs;
   const found: CrowdRun[] = [];
-  const lab = await Lab.create(scenario.mbits, shaper);
+  const lab = await Lab.create(scenario.mbits, links);
   try {
     let session: CrowdSession | undefined;
     for (let number = 1; number <= count; number += 1) {

@@ -26,7 +26,7 @@ const FINDINGS: SwarmFindings = {
   machine: 'a machine',
   command: 'npm run bench:swarm',
   loadBefore: 0.25,
-  shaper: 'tbf',
+  links: { shaper: 'tbf', congestionControl: 'cubic' },
   missing: ['aria2c'],
   scenarios: [
     {

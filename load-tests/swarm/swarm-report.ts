@@ -2,7 +2,7 @@ import { formatSpread, markdownTable, spreadOf } from '../transfer/figures.js';
 import type { CrowdSystem } from './crowd.js';
 import { boundOf, type CrowdFigures, crowdFigures } from './crowd-figures.js';
 import type { CrowdRun } from './crowd-run.js';
-import type { Shaper } from './lab-plan.js';
+import type { LinkOptions, Shaper } from './lab-plan.js';
 import { linkUse } from './link-traffic.js';
 import type { Scenario } from './scenarios.js';
 
@@ -17,7 +17,7 @@ export interface SwarmFindings {
   readonly machine: string;
   readonly command: string;
   readonly loadBefore: number;
-  readonly shaper: Shaper;
+  readonly links: LinkOptions;
   /** What could not be compared with, and what to install for it. */
   readonly missing: readonly string[];
   readonly scenarios: readonly { readonly scenario: Scenario; readonly systems: readonly SystemRuns[] }[];
@@ -35,7 +35,7 @@ export function formatSwarmReport(findings: SwarmFindings): string {
   return [
     `Machine: ${findings.machine}. Load before: ${findings.loadBefore.toFixed(2)}.`,
     `Command: \`${findings.command}\`.`,
-    `Links are shaped by ${SHAPER_NAMES[findings.shaper]}, each way at each node.`,
+    `Links are shaped by ${SHAPER_NAMES[findings.links.shaper]}, each way at each node; TCP’s congestion control is ${findings.links.congestionControl}.`,
     ...findings.missing.map((program) => `Left out, because it is not installed: ${program}.`),
     'Medians, in brackets the lowest and the highest. Ratio: to the lower bound, of which headers alone cost 1.05.',
     ...findings.scenarios.flatMap(({ scenario, systems }) => ['', ...scenarioSection(scenario, systems)]),

@@ -156,6 +156,45 @@ describe('ChunkPicker', () => {
     expect(picker.arrived('slow', 0)).toBe('duplicate');
   });
 
+  it('leaves what a stalled neighbour owes to it while others have something that nobody was asked for', () => {
+    const picker = newPicker(8, { minWindowChunks: 1 });
+    picker.join('slow', setOf(8, [0]), 0);
+    picker.decide(0);
+    picker.join('quick', setOf(8, [0, 1]), 900);
+    picker.join('other', setOf(8, [2, 3]), 900);
+    picker.decide(900);
+    picker.received('quick', CHUNK_BYTES, 1000);
+    picker.arrived('quick', 1);
+    // Chunk 3 is still there to be asked for.
+    expect(wants(picker.decide(1000))).toEqual({});
+    picker.received('other', CHUNK_BYTES, 1001);
+    picker.arrived('other', 2);
+    expect(wants(picker.decide(1001))).toEqual({ other: { chunks: [3], any: 0 } });
+    expect(wants(picker.decide(1002))).toEqual({ quick: { chunks: [0], any: 0 } });
+  });
+
+  it('asks one more for a wanted chunk when who owes it has stalled', () => {
+    const picker = newPicker(8, { minWindowChunks: 1 });
+    picker.join('slow', setOf(8, [0]), 0);
+    picker.decide(0);
+    picker.join('quick', setOf(8, range(8)), 900);
+    picker.prioritise([0]);
+    expect(wants(picker.decide(999))['quick']?.chunks).not.toContain(0);
+    picker.join('other', setOf(8, [0]), 1000);
+    expect(wants(picker.decide(1000))['other']?.chunks).toEqual([0]);
+    picker.join('third', setOf(8, [0]), 1001);
+    expect(wants(picker.decide(1001))['third']).toBeUndefined();
+  });
+
+  it('asks for one more with every chunk that comes, until it knows a rate', () => {
+    const picker = newPicker(100, { minWindowChunks: 1 });
+    picker.join('a', setOf(100, range(50)), 0);
+    expect(wants(picker.decide(0))['a']?.chunks).toHaveLength(1);
+    picker.received('a', CHUNK_BYTES, 1);
+    picker.arrived('a', 0);
+    expect(wants(picker.decide(1))['a']?.chunks).toHaveLength(2);
+  });
+
   it('widens the window of a quick neighbour', () => {
     const picker = newPicker(1000);
     picker.join('a', setOf(1000, range(500)), 0);

@@ -25,7 +25,7 @@ export interface ChunkPickerOptions {
   readonly maxWindowBytes: number;
   /** How long a window should last at the neighbour's rate, in milliseconds. */
   readonly windowMs: number;
-  /** Chunks asked of one neighbour at the least, so that a slow start can speed up. */
+  /** Chunks asked of one neighbour at the least; until its rate is known, one more for each that has come. */
   readonly minWindowChunks: number;
   /** A neighbour that owes us something and has sent nothing for so long may be helped by others, in milliseconds. */
   readonly stallMs: number;
@@ -281,7 +281,7 @@ export class ChunkPicker {
     };
     for (const chunk of this.#wanted) {
       if (room <= 0) break;
-      if (neighbour.have.has(chunk) && this.#missing.askers(chunk) === 0) ask(chunk);
+      if (neighbour.have.has(chunk) && this.#isFree(chunk, nowMs)) ask(chunk);
     }
     if (isSole && room > 0) {
       any = Math.min(room, Math.max(0, this.#missing.singlyHeldCount - neighbour.anyAsked));
@@ -296,11 +296,23 @@ export class ChunkPicker {
     return chunks.length + any === 0 ? undefined : { kind: 'want', neighbour: neighbour.name, chunks, any };
   }
 
+  /** Whether a chunk that somebody waits for may be asked of one more: nobody owes it, or one who has stalled. */
+  #isFree(chunk: number, nowMs: number): boolean {
+    const askers = this.#missing.askers(chunk);
+    if (askers !== 1) return askers === 0;
+    for (const other of this.#neighbours.values()) {
+      if (other.asked.has(chunk)) return nowMs - other.lastHeardMs >= this.#options.stallMs;
+    }
+    return false;
+  }
+
   #windowChunks(neighbour: Neighbour): number {
     const { maxWindowBytes, windowMs, minWindowChunks, chunkBytes } = this.#options;
-    const bytes = Math.min(maxWindowBytes, (neighbour.bytesPerMs ?? 0) * windowMs);
+    // Until a rate is known the window grows with every chunk that comes, as TCP's does.
+    const bytes =
+      neighbour.bytesPerMs === undefined ? neighbour.answeredCount * chunkBytes : neighbour.bytesPerMs * windowMs;
     // One more than the rate asks for, so that a window that limits the rate widens.
-    return Math.max(minWindowChunks, Math.floor(bytes / chunkBytes) + 1);
+    return Math.max(minWindowChunks, Math.floor(Math.min(maxWindowBytes, bytes) / chunkBytes) + 1);
   }
 
   /**
@@ -355,6 +367,8 @@ export class ChunkPicker {
    */
   #takeOver(neighbour: Neighbour, nowMs: number, decisions: Decision[]): number | undefined {
     const { chunkBytes, stallMs } = this.#options;
+    // While others have something open for us, what is owed elsewhere has time: most of it comes after all.
+    if (this.#missing.askableCount > 0) return undefined;
     const chunkMs = neighbour.waitMs(chunkBytes, neighbour.outstanding + 1);
     let slowest: Neighbour | undefined;
     for (const other of this.#neighbours.values()) {
@@ -368,7 +382,7 @@ export class ChunkPicker {
       if (slowest === undefined || other.waitMs(chunkBytes) > slowest.waitMs(chunkBytes)) slowest = other;
     }
     const worthMs = Math.max(2 * chunkMs, LEAST_GAIN_MS);
-    if (slowest === undefined || this.#missing.openCount > 0 || slowest.waitMs(chunkBytes) <= worthMs) return undefined;
+    if (slowest === undefined || slowest.waitMs(chunkBytes) <= worthMs) return undefined;
     return this.#takeFrom(slowest, neighbour, decisions);
   }
 

@@ -86,6 +86,11 @@ export class Conversation {
     return ChunkSet.fromBytes(this.#otherHave.toBytes(), this.#otherHave.size);
   }
 
+  /** Whether the other side has told that it has this chunk. */
+  otherHasTold(chunk: number): boolean {
+    return this.#otherHave.has(chunk);
+  }
+
   send(request: ExchangeRequest): void {
     this.#call.send(request);
   }

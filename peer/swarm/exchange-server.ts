@@ -13,8 +13,9 @@ export const MAX_PART_BYTES = 1024 * 1024;
 /** The largest piece of a chunk: two of them for each receiver are in memory at any time. */
 const CHUNK_PART_BYTES = 256 * 1024;
 
-/** Chunks verified within this time are told in one message. */
-const HAVE_DELAY_MS = 3;
+/** Chunks verified within this time are told in one message, in milliseconds: that of two chunks within these bounds. */
+const LEAST_HAVE_DELAY_MS = 3;
+const MOST_HAVE_DELAY_MS = 40;
 
 /** What an Exchange reports while it serves. */
 export interface ServingObserver {
@@ -39,6 +40,10 @@ export class ExchangeSession {
   #sending: { readonly chunk: number; readonly offset: number } | undefined;
   #verified: number[] = [];
   #haveTimer: NodeJS.Timeout | undefined;
+  #haveDelayMs = LEAST_HAVE_DELAY_MS;
+  /** When chunks were last told, or passed over because the receiver has them. */
+  #toldAtMs = performance.now();
+  readonly #receiverTold: (chunk: number) => boolean;
   readonly #unsubscribe: () => void;
   #idle: (() => void) | undefined;
   #isLeaving = false;
@@ -49,6 +54,8 @@ export class ExchangeSession {
     readonly file: StoredFile;
     readonly open: Open__Output;
     readonly sent: SentChunks;
+    /** Whether the receiver has told, on a stream on which it serves us, that it has a chunk. */
+    readonly receiverTold: (chunk: number) => boolean;
     readonly stream: AnswerStream;
     readonly buffers: BufferPool;
     readonly observer: ServingObserver;
@@ -57,6 +64,7 @@ export class ExchangeSession {
     this.#stream = deps.stream;
     this.#buffers = deps.buffers;
     this.#observer = deps.observer;
+    this.#receiverTold = deps.receiverTold;
     const { chunkCount } = deps.file.manifest;
     const receiverHas =
       deps.open.have.length === 0 ? new ChunkSet(chunkCount) : ChunkSet.fromBytes(deps.open.have as Buffer, chunkCount);
@@ -212,12 +220,19 @@ export class ExchangeSession {
   #tell(chunk: number): void {
     if (this.#queue.receiverIsComplete) return;
     this.#verified.push(chunk);
-    this.#haveTimer ??= setTimeout(() => {
-      this.#haveTimer = undefined;
-      const chunks = this.#verified;
-      this.#verified = [];
-      this.#stream.write({ have: { chunks } });
-      this.#wake();
-    }, HAVE_DELAY_MS);
+    this.#haveTimer ??= setTimeout(() => this.#tellVerified(), this.#haveDelayMs);
+  }
+
+  #tellVerified(): void {
+    this.#haveTimer = undefined;
+    const nowMs = performance.now();
+    const chunkMs = (nowMs - this.#toldAtMs) / this.#verified.length;
+    this.#haveDelayMs = Math.max(LEAST_HAVE_DELAY_MS, Math.min(MOST_HAVE_DELAY_MS, 2 * chunkMs));
+    this.#toldAtMs = nowMs;
+    // Half of all news would be of chunks that the receiver has got before us.
+    const chunks = this.#verified.filter((chunk) => !this.#receiverTold(chunk));
+    this.#verified = [];
+    if (chunks.length > 0) this.#stream.write({ have: { chunks } });
+    this.#wake();
   }
 }

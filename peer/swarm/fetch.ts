@@ -57,6 +57,8 @@ export interface Fetch {
   onProgress(listener: (progress: FetchProgress) => void): () => void;
   /** Somebody waits to read these chunks: they come first. */
   prioritise(firstChunk: number, count: number): void;
+  /** Whether this peer, as one that serves us, has told that it has a chunk. */
+  hasTold(peer: string, chunk: number): boolean;
 }
 
 /** What a fetch needs of the rest of the peer. */

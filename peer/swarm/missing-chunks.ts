@@ -15,6 +15,7 @@ export class MissingChunks {
   /** Place of a chunk in #open. */
   readonly #place: Uint32Array;
   #openCount = 0;
+  #askableCount = 0;
   #count = 0;
   #singlyHeld = 0;
 
@@ -38,6 +39,11 @@ export class MissingChunks {
   /** Missing chunks that have been asked of nobody. */
   get openCount(): number {
     return this.#openCount;
+  }
+
+  /** Missing chunks that have been asked of nobody, and that somebody holds. */
+  get askableCount(): number {
+    return this.#askableCount;
   }
 
   /** Missing chunks with exactly one holder. */
@@ -104,12 +110,14 @@ export class MissingChunks {
     const before = this.holders(chunk);
     this.#holders[chunk] = before + by;
     if (!this.has(chunk)) return;
+    if (this.isOpen(chunk) && (before === 0 || before + by === 0)) this.#askableCount += by;
     if (before === 1) this.#singlyHeld -= 1;
     if (before + by === 1) this.#singlyHeld += 1;
   }
 
   #setOpen(chunk: number, isOpen: boolean): void {
     if (this.isOpen(chunk) === isOpen) return;
+    if (this.holders(chunk) > 0) this.#askableCount += isOpen ? 1 : -1;
     if (isOpen) {
       this.#open[this.#openCount] = chunk;
       this.#place[chunk] = this.#openCount;

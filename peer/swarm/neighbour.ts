@@ -18,6 +18,8 @@ export class Neighbour {
   readonly offers: number[] = [];
   /** Chunks asked by number and not yet here, in the order in which they were asked, with the time of asking. */
   readonly asked = new Map<number, number>();
+  /** Chunks that were asked of it and came, or were refused. */
+  answeredCount = 0;
   /** Chunks asked for without a number and not yet here. */
   anyAsked = 0;
   /** It has declined to choose for us: everything it has was sent to somebody already. */
@@ -57,6 +59,7 @@ export class Neighbour {
 
   /** A whole chunk came or was refused. Returns in which way it had been asked for, if it had. */
   answered(chunk: number): 'by number' | 'any' | undefined {
+    this.answeredCount += 1;
     if (this.asked.delete(chunk)) return 'by number';
     if (this.anyAsked === 0) return undefined;
     this.anyAsked -= 1;

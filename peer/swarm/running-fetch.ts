@@ -147,6 +147,10 @@ export class RunningFetch implements Fetch {
     this.#wake();
   }
 
+  hasTold(peer: string, chunk: number): boolean {
+    return this.#peers.get(peer)?.conversation.otherHasTold(chunk) ?? false;
+  }
+
   /** Gives up; resolves when nothing more is written. */
   async cancel(why: string): Promise<void> {
     await this.#end(new ShoalError('cancelled', `the fetch of ${this.id} was cancelled: ${why}`));

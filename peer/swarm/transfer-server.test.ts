@@ -6,6 +6,7 @@ import { fromGrpcError, grpcPackage, loadProto, PEER_PROTO } from '../grpc.js';
 import type { StoredFile } from '../stored-file.js';
 import { type SwarmPeer, startSwarmPeer, TICKET } from '../testing/swarm-peers.js';
 import { Deferred } from './deferred.js';
+import type { Fetch } from './fetch.js';
 
 /*
  * The doors for other programs, through a stock client: the published proto, the general codec, default limits.
@@ -238,6 +239,27 @@ describe('Exchange', () => {
       call.on('error', () => undefined);
       call.cancel();
     }
+  });
+
+  it('tells of each chunk that comes, but not of those that the receiver has told it has', async () => {
+    const told = { hasTold: (name: string, chunk: number) => name === 'b' && chunk < 2 } as Fetch;
+    const { peer: a, client } = await peer({ deps: { activeFetch: () => told } });
+    const { peer: source } = await peer();
+    const content = randomBytes(4 * 65_536);
+    const { manifest } = source.store.get(await ingest(source, content)) as StoredFile;
+    const file = await a.store.begin(manifest);
+    const call = client['Exchange']?.(ticket()) as Stream;
+    call.write({ open: { fileId: manifest.id, peer: 'b' } } as never);
+    await once(call, 'data');
+    for (const chunk of [0, 1, 2, 3]) {
+      await file.writeChunk(chunk, content.subarray(chunk * 65_536, (chunk + 1) * 65_536));
+    }
+    const news: number[] = [];
+    for await (const answer of call) {
+      news.push(...(answer['have'] as { chunks: number[] }).chunks);
+      if (news.includes(3)) break;
+    }
+    expect(news).toEqual([2, 3]);
   });
 
   it('refuses chunks that are not there', async () => {

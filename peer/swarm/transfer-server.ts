@@ -276,6 +276,7 @@ export class TransferServer {
       file,
       open,
       sent,
+      receiverTold: (chunk) => this.#deps.activeFetch(open.fileId)?.hasTold(open.peer, chunk) ?? false,
       stream: stream.answers,
       buffers,
       observer: {
