@@ -11,7 +11,8 @@ import type { Catalog } from './catalog.js';
 import { embeddedCatalog } from './embedded-catalog.js';
 import { openCatalog } from './open-catalog.js';
 import { describeCatalog } from './testing/catalog-contract.js';
-import { fileRow, idOf, listedOf, peerRow, publish, tombstoneOf } from './testing/catalog-rows.js';
+import { fileRow, idOf, listedOf, peerRow, publish } from './testing/catalog-rows.js';
+import { useEverything } from './testing/use-everything.js';
 
 const ANN = { userId: 'id-of-ann' };
 
@@ -165,8 +166,8 @@ describe('the file of the embedded catalog', () => {
     await useEverything(catalog);
     await catalog.close();
     const plans = [...database.statements].map(([sql, values]) => ({ sql, steps: planOf(path, sql, values) }));
-    // What a statement was given or has found itself may be read through.
-    const isThorough = /SCAN (?!CONSTANT|\(subquery|slice|\w+ VIRTUAL TABLE)|TEMP B-TREE/;
+    // What a statement was given or has found itself may be read through, and accounts are few and counted seldom.
+    const isThorough = /SCAN (?!users USING COVERING INDEX|CONSTANT|\(subquery|slice|\w+ VIRTUAL TABLE)|TEMP B-TREE/;
     expect(plans.filter(({ steps }) => isThorough.test(steps))).toEqual([]);
     expect(plans.length).toBeGreaterThan(40);
   });
@@ -204,51 +205,6 @@ function planOf(path: string, sql: string, values: readonly SqlValue[]): string 
   const steps = database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...values) as { detail: string }[];
   database.close();
   return steps.map(({ detail }) => detail).join('; ');
-}
-
-async function useEverything(catalog: Catalog): Promise<void> {
-  const reader = { userId: 'id-of-bob' };
-  const { row } = await publish(catalog, { tags: { a: '1', b: '2' } });
-  await publish(catalog, { id: idOf('b') });
-  await catalog.patch(row, async () => ({ ...row, visibility: 'private', record: 'new' }));
-  await catalog.list({ tags: ['a=1', 'b=2'], ownerId: 'x', prefix: 'm' }, reader, { limit: 1 });
-  await catalog.list({}, reader, { limit: 1 });
-  await catalog.search('model bin', reader, { limit: 1 });
-  await catalog.versionsWithId(row.id, reader, 1);
-  await catalog.allVersionsWithId(row.id, 1);
-  await catalog.recordsWithIds([row.id], 1);
-  await catalog.visibleWithName(row.name, reader, 1);
-  await catalog.knownIds([row.id]);
-  await catalog.removedIds([row.id]);
-  await catalog.removeName(tombstoneOf(row));
-  await catalog.restore([fileRow({ name: 'restored' })]);
-  await catalog.restoreTombstones([tombstoneOf(fileRow({ name: 'restored' }))]);
-  await catalog.createUser({ id: 'id-of-ann', name: 'ann', passwordHash: null, locked: false, createdAt: 0 });
-  await catalog.userByName('ann');
-  await catalog.usersById(['id-of-ann']);
-  await catalog.setPassword('id-of-ann', 'hash');
-  await catalog.createSession({ tokenHash: 'a', userId: 'id-of-ann', expiresAt: 1 });
-  await catalog.session('a', 0);
-  await catalog.deleteSession('a');
-  await catalog.deleteSessionsOf('id-of-ann');
-  await catalog.sweep(9, 9);
-  await catalog.setSeat({ userId: 'id-of-ann', url: 'a:1' });
-  await catalog.seat('id-of-ann');
-  await catalog.deleteSeat('id-of-ann');
-  await catalog.putPeer(peerRow());
-  await catalog.heartbeat({ ...peerRow(), state: 'live' });
-  await catalog.peerByAddress('a:1', 0);
-  await catalog.hold('peer-0', [{ id: row.id, complete: true }]);
-  await catalog.holders(row.id, { now: 0, limit: 2, random: 0.5 });
-  await catalog.completeAmong(row.id, ['peer-0', 'peer-1']);
-  await catalog.holdingsOf('peer-0', { limit: 1 });
-  await catalog.endFull('peer-0', await catalog.beginFull('peer-0'));
-  await catalog.release('peer-0', [row.id]);
-  await catalog.addOrders([{ peer: 'peer-0', id: row.id, kind: 'drop', createdAt: 0 }]);
-  await catalog.ordersFor('peer-0', 1);
-  await catalog.deleteOrders('peer-0', 'drop', [row.id]);
-  await catalog.withdrawPeer('peer-0', 'incarnation-1');
-  await catalog.forgetPeers(20_000);
 }
 
 function logSyncOf(path: string): LogSync {

@@ -72,7 +72,8 @@ export interface MongoDocuments {
   counters: { readonly _id: string; readonly value: number };
 }
 
-const INDEXES: { readonly [Name in keyof MongoDocuments]?: readonly IndexDescription[] } = {
+/** What is made on opening, besides the index on `_id` that every collection has. */
+export const INDEXES: { readonly [Name in keyof MongoDocuments]?: readonly IndexDescription[] } = {
   names: [
     { key: { placeKeys: 1, place: 1 } },
     { key: { ageKeys: 1, age: 1 } },
