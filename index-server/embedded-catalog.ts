@@ -12,7 +12,7 @@ const COUNTS = `SELECT
   (SELECT count(*) FROM users) AS users`;
 
 /** They share transactions and syncs. */
-const RESTORED_AT_ONCE = 512;
+const RESTORED_AT_ONCE = 4000;
 
 /** A catalog in one SQLite file, for one index server; not yet open. */
 export function embeddedCatalog(database: EmbeddedDatabase): Catalog {

@@ -58,8 +58,10 @@ export class BenchSwarms {
 
   /** Starts an index alone, on data that is there already and stays. Resolves when it is ready. */
   async startIndex(dataDir) {
+    this.#started += 1;
     const program = indexProgram({ port: await freePort(), dataDir: folderFromRoot(dataDir) });
-    const children = await this.#startAll([program]);
+    const logFile = join(this.#folder, `logs-${this.#started}`, `${program.name}.log`);
+    const children = await this.#startAll([{ ...program, logFile }]);
     return { ...describe(children[0]), stop: () => this.#stop(children) };
   }
 

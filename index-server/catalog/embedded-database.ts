@@ -27,12 +27,14 @@ export interface WritePace {
   readonly transactionMs: number;
   /** Pages of the log (of 4 KiB) after which they are folded into the file: many changes of a page make one of them. */
   readonly logPages: number;
+  /** Memory for pages of the file. */
+  readonly cacheMiB: number;
 }
 
 /** Of a server: nobody waits long. */
-export const SERVING: WritePace = { transactionMs: 4, logPages: 1000 };
+export const SERVING: WritePace = { transactionMs: 2, logPages: 1000, cacheMiB: 64 };
 /** Of a program that fills a store and lets nobody read meanwhile. */
-export const FILLING: WritePace = { transactionMs: 100, logPages: 16_000 };
+export const FILLING: WritePace = { transactionMs: 250, logPages: 64_000, cacheMiB: 512 };
 
 /** What can be bound to a statement. (libsql ends the process when it is given anything else, a boolean say.) */
 export type SqlValue = string | number | null | Uint8Array;
@@ -46,6 +48,7 @@ export class EmbeddedDatabase {
   #database: Database.Database | undefined;
   #queue: QueuedWrite[] = [];
   readonly #writing = new Set<Promise<unknown>>();
+  readonly #atCommit = new Map<(items: readonly never[]) => void, unknown[]>();
 
   /** `logSync` is of the file at `path` with `-wal` at its end. */
   constructor(deps: { readonly logSync: LogSync }, options: { readonly path: string; readonly pace: WritePace }) {
@@ -60,7 +63,7 @@ export class EmbeddedDatabase {
     mkdirSync(dirname(this.#path), { recursive: true });
     const database = guard(this.#path, () => new Database(this.#path));
     try {
-      guard(this.#path, () => prepareFile(database, this.#path, this.#pace.logPages));
+      guard(this.#path, () => prepareFile(database, this.#path, this.#pace));
       await this.#logSync.open();
     } catch (error) {
       database.close();
@@ -104,13 +107,26 @@ export class EmbeddedDatabase {
     this.#exec('BEGIN IMMEDIATE');
     try {
       const result = work();
+      for (const [all, items] of this.#atCommit) all(items as never[]);
+      this.#atCommit.clear();
       this.#exec('COMMIT');
       return result;
     } catch (error) {
+      this.#atCommit.clear();
       // SQLite itself rolls back after some failures, a full disk for one.
       if (this.#opened().inTransaction) this.#exec('ROLLBACK');
       throw error;
     }
+  }
+
+  /**
+   * Within a transaction: has `all` called once, right before it is committed, with this and whatever else the transaction
+   * has for it. For what is cheaper all at once.
+   */
+  atCommit<T>(all: (items: readonly T[]) => void, item: T): void {
+    const items = this.#atCommit.get(all);
+    if (items === undefined) this.#atCommit.set(all, [item]);
+    else items.push(item);
   }
 
   /**
@@ -187,12 +203,12 @@ export class EmbeddedDatabase {
   }
 }
 
-function prepareFile(database: Database.Database, path: string, logPages: number): void {
+function prepareFile(database: Database.Database, path: string, { logPages, cacheMiB }: WritePace): void {
   // Before the log is first used: the lock then lasts until close, and a second process is refused here.
   database.exec('PRAGMA locking_mode = EXCLUSIVE');
   database.exec('PRAGMA journal_mode = WAL');
   database.exec('PRAGMA synchronous = NORMAL');
-  database.exec('PRAGMA cache_size = -65536');
+  database.exec(`PRAGMA cache_size = -${cacheMiB * 1024}`);
   database.exec('PRAGMA journal_size_limit = 67108864');
   database.exec(`PRAGMA wal_autocheckpoint = ${logPages}`);
   database.exec('BEGIN IMMEDIATE');

@@ -3,18 +3,16 @@ import type { FileRow, FindingCatalog, ListedFile, Page, PageRequest, Reader } f
 import type { EmbeddedDatabase } from './embedded-database.js';
 import { EmbeddedHistories, fileOf, type StoredVersion } from './embedded-histories.js';
 import { type Found, type Spot, scanEntries } from './embedded-scan.js';
+import { ALL, audiencesOf, checkLimit, idFacet, keyOf, placesOfName } from './index-keys.js';
 import {
-  ALL,
-  audienceOf,
-  audiencesOf,
-  checkLimit,
-  compareBytes,
-  idFacet,
-  keyOf,
-  placeOf,
-  placesOfName,
-} from './index-keys.js';
-import { type FileQuery, listQuery, pageOf, positionOf, searchQuery } from './queries.js';
+  type FileQuery,
+  inOrderOfPlace,
+  listQuery,
+  pageOf,
+  positionOf,
+  readableWithId,
+  searchQuery,
+} from './queries.js';
 
 /** Below every age. */
 const NEWEST: Spot = { pos: Number.MIN_SAFE_INTEGER, row: 0 };
@@ -47,19 +45,13 @@ export function embeddedFinding(database: EmbeddedDatabase): FindingCatalog {
       return histories.current(ownerId, name);
     },
     async versionsWithId(id, reader, limit) {
-      const found = versionsFor(database, id, { reader, limit: checkLimit(limit) });
-      const isOwn = (row: FileRow): number => Number(row.ownerId === reader.userId);
-      return [...found].sort((a, b) => isOwn(b) - isOwn(a) || b.publishedAt - a.publishedAt).slice(0, limit);
+      return readableWithId(versionsFor(database, id, { reader, limit: checkLimit(limit) }), reader, limit);
     },
     async visibleWithName(name, { userId }, limit) {
       const { from, to } = placesOfName(name);
       const keys = audiencesOf({ userId }).map((audience) => keyOf(audience, ALL));
       const found = keys.flatMap((key) => database.all<StoredVersion>(OF_NAME, key, from, to, checkLimit(limit)));
-      const placed = found.map((stored) => ({ file: fileOf(stored), place: placeOf(fileOf(stored)) }));
-      return placed
-        .sort((a, b) => compareBytes(a.place, b.place))
-        .slice(0, limit)
-        .map(({ file }) => file);
+      return inOrderOfPlace(found.map(fileOf), limit);
     },
     async list(filter, reader, request) {
       const asked = listQuery(filter, reader);
@@ -102,14 +94,11 @@ function versionsFor(
   id: string,
   { reader, limit }: { readonly reader: Reader; readonly limit: number },
 ): readonly FileRow[] {
-  const audiences = audiencesOf(reader);
   // Hardly any content has more names than that, and then one look tells all.
   const some = database.all<StoredVersion>(WITH_ID, id, FEW + 1);
-  if (some.length <= FEW) {
-    return some.map(fileOf).filter((row) => audienceOf(row).some((audience) => audiences.includes(audience)));
-  }
+  if (some.length <= FEW) return some.map(fileOf);
   const own = database.all<StoredVersion>(OWN_WITH_ID, id, reader.userId, limit);
-  const keys = audiences.map((audience) => keyOf(audience, idFacet(id)));
+  const keys = audiencesOf(reader).map((audience) => keyOf(audience, idFacet(id)));
   const seen = keys.flatMap((key) => database.all<StoredVersion>(SEEN_WITH_ID, key, limit + own.length));
   return [...new Map([...own, ...seen].map((stored) => [stored.row, fileOf(stored)])).values()];
 }

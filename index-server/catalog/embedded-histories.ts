@@ -58,8 +58,9 @@ const UPDATE_VERSION = `UPDATE versions SET id = ?, owner_id = ?, owner = ?, nam
 const GONE_PLACE = `INSERT INTO gone_places (id, owner_id, name, version, removed_at) VALUES (?1, ?2, ?3, ?4, ?5)
   ON CONFLICT DO UPDATE SET removed_at = max(removed_at, ?5)`;
 
-// As JSON: one call for all the entries of a version, and whole numbers stay whole (libsql binds floats).
-const INSERT_ENTRIES = 'INSERT INTO entries (key, pos, row) SELECT value ->> 0, value ->> 1, ?2 FROM json_each(?1)';
+// As JSON: one call for many, and whole numbers stay whole (libsql binds floats).
+const INSERT_ENTRIES = `INSERT INTO entries (key, pos, row)
+  SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1)`;
 const DELETE_ENTRIES = `DELETE FROM entries WHERE (key, pos, row) IN
   (SELECT value ->> 0, value ->> 1, CAST(?2 AS INTEGER) FROM json_each(?1))`;
 
@@ -163,9 +164,21 @@ export class EmbeddedHistories {
     const nameOf = ([key, pos]: Entry): string => `${pos}\n${key}`;
     const old = new Map(before.map((entry) => [nameOf(entry), entry]));
     const added = after.filter((entry) => !old.delete(nameOf(entry)));
-    if (added.length > 0) this.#database.run(INSERT_ENTRIES, JSON.stringify(added), row);
+    for (const [key, pos] of added) this.#database.atCommit(this.#insertEntries, [key, pos, row] as const);
     if (old.size > 0) this.#database.run(DELETE_ENTRIES, JSON.stringify([...old.values()]), row);
   }
+
+  /** Key by key: neighbours come together, and most versions have most keys in common. */
+  readonly #insertEntries = (entries: readonly (readonly [...Entry, row: number])[]): void => {
+    const byKey = new Map<string, (typeof entries)[number][]>();
+    for (const entry of entries) {
+      const ofKey = byKey.get(entry[0]);
+      if (ofKey === undefined) byKey.set(entry[0], [entry]);
+      else ofKey.push(entry);
+    }
+    const inOrder = [...byKey.keys()].sort().flatMap((key) => byKey.get(key) ?? []);
+    this.#database.run(INSERT_ENTRIES, JSON.stringify(inOrder));
+  };
 
   #saveMarks(ownerId: string, name: string, { gone }: NameHistory): void {
     this.#database.run('DELETE FROM gone_marks WHERE owner_id = ? AND name = ?', ownerId, name);

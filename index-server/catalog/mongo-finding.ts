@@ -2,7 +2,6 @@ import type { Filter, Sort } from 'mongodb';
 import type { FileRow, FindingCatalog, ListedFile, PageRequest } from '../catalog.js';
 import {
   ALL,
-  audienceOf,
   audiencesOf,
   checkLimit,
   compareBytes,
@@ -13,7 +12,15 @@ import {
 } from './index-keys.js';
 import { fileOf, type NameDocument, nameKey, type StoredFile, tombstonesOf, versionsOf } from './mongo-names.js';
 import type { MongoStore } from './mongo-store.js';
-import { type FileQuery, listQuery, pageOf, positionOf, searchQuery } from './queries.js';
+import {
+  type FileQuery,
+  inOrderOfPlace,
+  listQuery,
+  pageOf,
+  positionOf,
+  readableWithId,
+  searchQuery,
+} from './queries.js';
 
 /** The two orders: by place under `placeKeys`, by age under `ageKeys`. Both values are unique. */
 type Order = 'place' | 'age';
@@ -81,15 +88,10 @@ export function mongoFinding(store: MongoStore): FindingCatalog {
         documentsWith(own, { _id: 1 }, limit),
         ...audiences.map((audience) => documentsWith({ ageKeys: keyOf(audience, idFacet(id)) }, { age: 1 }, 2 * limit)),
       ]);
-      const canRead = (row: FileRow): boolean => audienceOf(row).some((audience) => audiences.includes(audience));
-      const isOwn = (row: FileRow): number => Number(row.ownerId === reader.userId);
       // What is own and public is found twice.
       const documents = new Map(found.flat().map((document) => [document._id, document]));
-      return [...documents.values()]
-        .flatMap(versionsOf)
-        .filter((row) => row.id === id && canRead(row))
-        .sort((a, b) => isOwn(b) - isOwn(a) || b.publishedAt - a.publishedAt)
-        .slice(0, checkLimit(limit));
+      const rows = [...documents.values()].flatMap(versionsOf).filter((row) => row.id === id);
+      return readableWithId(rows, reader, checkLimit(limit));
     },
     async visibleWithName(name, reader, limit) {
       const { from, to } = placesOfName(name);
@@ -97,16 +99,15 @@ export function mongoFinding(store: MongoStore): FindingCatalog {
         store
           .collection('names')
           .find({ placeKeys: keyOf(audience, ALL), place: { $gte: from, $lt: to } })
-          .project<Pick<NameDocument, 'current' | 'place'>>({ current: 1, place: 1 })
+          .project<Pick<NameDocument, 'current'>>({ current: 1 })
           .sort({ place: 1 })
           .limit(checkLimit(limit))
           .toArray(),
       );
-      return (await Promise.all(queries))
+      const rows = (await Promise.all(queries))
         .flat()
-        .sort((a, b) => compareBytes(a.place, b.place))
-        .slice(0, limit)
         .flatMap(({ current }) => (current === null ? [] : [fileOf(current)]));
+      return inOrderOfPlace(rows, limit);
     },
     async list(filter, reader, request) {
       const asked = listQuery(filter, reader);

@@ -1,9 +1,19 @@
 import { ShoalError } from '../../common/errors.js';
 import { LIMITS } from '../api.js';
-import type { ListedFile, ListFilter, PageRequest, Reader } from '../catalog.js';
+import type { FileRow, ListedFile, ListFilter, PageRequest, Reader } from '../catalog.js';
 import { decodePageToken, encodePageToken, type Position } from '../page-token.js';
 import { gramOf, hasWords, isCut, wordsOf } from '../search-words.js';
-import { type Facets, facetsOfFilter, gramFacet, type PlaceRange, placesOfPrefix } from './index-keys.js';
+import {
+  audienceOf,
+  audiencesOf,
+  compareBytes,
+  type Facets,
+  facetsOfFilter,
+  gramFacet,
+  type PlaceRange,
+  placeOf,
+  placesOfPrefix,
+} from './index-keys.js';
 
 /** What a store looks up for a listing or a search. */
 export interface FileQuery {
@@ -44,6 +54,25 @@ export function searchQuery(text: string, { userId }: Reader): FileQuery {
   const query = { name, facets: [first, ...others] as const, userId };
   const isAllSaid = words.length <= LOOKUPS_MAX && !words.some(isCut);
   return isAllSaid ? query : { ...query, accepts: ({ name: fileName }) => hasWords(fileName, words) };
+}
+
+/** Of versions with one id, those that the reader may read: the reader's own first, then the newest. */
+export function readableWithId(rows: readonly FileRow[], reader: Reader, limit: number): readonly FileRow[] {
+  const audiences = audiencesOf(reader);
+  const isOwn = (row: FileRow): number => Number(row.ownerId === reader.userId);
+  return rows
+    .filter((row) => audienceOf(row).some((audience) => audiences.includes(audience)))
+    .sort((a, b) => isOwn(b) - isOwn(a) || b.publishedAt - a.publishedAt)
+    .slice(0, limit);
+}
+
+/** In the order of listings. */
+export function inOrderOfPlace(rows: readonly FileRow[], limit: number): readonly FileRow[] {
+  return rows
+    .map((row) => ({ row, place: placeOf(row) }))
+    .sort((a, b) => compareBytes(a.place, b.place))
+    .slice(0, limit)
+    .map(({ row }) => row);
 }
 
 /** The position that a page begins after, if it is not the first. */
