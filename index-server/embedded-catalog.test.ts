@@ -118,6 +118,26 @@ describe('the file of the embedded catalog', () => {
     expect(database.all('SELECT id FROM gone_ids')).toHaveLength(3);
   });
 
+  test('writes together what a transaction gathered, and nothing of one that was undone', async () => {
+    const database = databaseAt(join(folder, 'gathered.db'));
+    await openOn(database);
+    const batches: (readonly string[])[] = [];
+    const all = (ids: readonly string[]) => {
+      batches.push(ids);
+      for (const id of ids) database.run('INSERT INTO gone_ids VALUES (?, 1)', id);
+    };
+    const gather = (id: string, isGood = true) =>
+      database.write(() => {
+        database.atCommit(all, id);
+        if (!isGood) throw new Error('no');
+      });
+    await Promise.all([gather('a'), gather('b')]);
+    expect(batches.splice(0)).toEqual([['a', 'b']]);
+    await Promise.allSettled([gather('c'), gather('d', false), gather('e')]);
+    expect(batches).toEqual([['c'], ['e']]);
+    expect(database.all<{ id: string }>('SELECT id FROM gone_ids').map(({ id }) => id)).toEqual(['a', 'b', 'c', 'e']);
+  });
+
   test('lets others in between writers who would make a transaction long', async () => {
     const path = join(folder, 'turns.db');
     const pace = { ...SERVING, transactionMs: 0 };

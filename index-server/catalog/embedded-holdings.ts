@@ -23,6 +23,7 @@ const UNHOLD = `DELETE FROM holdings WHERE (file, partial, spot, peer) IN
   (SELECT unhex(value ->> 0), value ->> 1, value ->> 2, CAST(?2 AS INTEGER) FROM json_each(?1))`;
 const OF_PEER = 'FROM holdings WHERE peer = ?1 AND file > ?2';
 const SLICE_END = `SELECT file ${OF_PEER} ORDER BY file LIMIT 1 OFFSET ?3`;
+// Without an end (?4), up to what is longer than any id.
 const FORGET = `DELETE ${OF_PEER} AND file <= coalesce(?4, x'${'ff'.repeat(33)}') AND mark < ?3`;
 const LIVE = "p.state <> 'withdrawn' AND p.lease_until > ?";
 const HOLDERS = `SELECT p.name, p.address FROM holdings h JOIN peers p ON p.num = h.peer
