@@ -13,6 +13,8 @@ import type { Incident, Scenario } from './scenarios.js';
 const READ_MS = 50;
 /** When nothing moves for so long, who has not finished will not. */
 const STALL_MS = 20_000;
+/** A first holder that has sent a whole copy and then nothing for so long will not send much more. */
+const SPENT_MS = 200;
 
 /** What one node saw. */
 export interface NodeRun {
@@ -131,7 +133,7 @@ class RunningCrowd {
     if (incident === undefined || this.#incidentMs !== undefined) return;
     const { crowd } = this.#deps;
     if (incident.kind === 'first-holder-dies') {
-      if (this.#sentCopies() < incident.copies) return;
+      if (this.#sentCopies() < incident.copies && !this.#isSpent()) return;
       this.#happened(crowd.kill(0));
     } else if (this.#shareReceived(late) >= incident.share) {
       if (incident.kind === 'late-comer' && late !== undefined) {
@@ -163,6 +165,15 @@ class RunningCrowd {
   #sentCopies(): number {
     const [first, last] = [this.#readings[0], this.#readings.at(-1)];
     return ((last?.nodes[0]?.sentBytes ?? 0) - (first?.nodes[0]?.sentBytes ?? 0)) / this.#file.bytes;
+  }
+
+  /** Whether the first holder has sent all of the file and nothing more for a while: some need it less than others. */
+  #isSpent(): boolean {
+    const last = this.#readings.at(-1);
+    const before = this.#readings.findLast(({ atMs }) => last !== undefined && atMs <= last.atMs - SPENT_MS);
+    if (last === undefined || before === undefined || this.#sentCopies() < 1) return false;
+    const sent = (last.nodes[0]?.sentBytes ?? 0) - (before.nodes[0]?.sentBytes ?? 0);
+    return sent < this.#file.bytes / 1000;
   }
 
   /** How much of the file nodes have, on average, by what has come to them. */

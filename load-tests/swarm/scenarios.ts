@@ -2,7 +2,7 @@ import type { SystemName } from './crowd.js';
 
 /** What goes wrong, or comes later, while a crowd gets its file. */
 export type Incident =
-  /** The first holder's machine fails when so many copies have left it. */
+  /** The first holder's machine fails when so many copies have left it, or at least one and no more come. */
   | { readonly kind: 'first-holder-dies'; readonly copies: number }
   /** So large a part of the others is killed and started again when they have so much of the file. */
   | { readonly kind: 'restart'; readonly part: number; readonly share: number }

@@ -4,7 +4,7 @@ import { formatSwarmReport, type SwarmFindings } from './swarm-report.js';
 
 const SCENARIO = crowdScenario(1, 8, 2 ** 20);
 
-function runOf(seconds: number | undefined, duplicateBytes?: number): CrowdRun {
+function runOf(seconds: number | undefined, duplicateBytes?: number, incidentSeconds?: number): CrowdRun {
   const reading = (atMs: number, bytes: number) => ({
     atMs,
     nodes: [
@@ -18,7 +18,7 @@ function runOf(seconds: number | undefined, duplicateBytes?: number): CrowdRun {
     duplicateBytes,
     cpuSeconds: 0.5,
     readings: [reading(0, 0), reading(1000, 500_000)],
-    incidentSeconds: undefined,
+    incidentSeconds,
   };
 }
 
@@ -58,6 +58,15 @@ describe('the report', () => {
 
   it('counts who did not finish, and has no figure for what nobody told', () => {
     expect(report).toContain('| libtorrent | 2 | 1 of 2 | 2.00 | 1.91 | 1.00 | - | 0.5 |');
+  });
+
+  it('says whether and when an incident came', () => {
+    const scenario = { ...SCENARIO, incident: { kind: 'first-holder-dies', copies: 1.2 } as const };
+    const runs = [runOf(1.2, undefined, 0.5), runOf(1.3, undefined, 0.7), runOf(1.2)];
+    const systems = [{ system: { name: 'shoal', title: 'Shoal' } as const, runs }];
+    const text = formatSwarmReport({ ...FINDINGS, scenarios: [{ scenario, systems }] });
+    expect(text).toContain('- Shoal: it happened in 2 of 3 runs, after 0.60 (0.50-0.70) s.');
+    expect(report).not.toContain('it happened');
   });
 
   it('shows how we used the links', () => {

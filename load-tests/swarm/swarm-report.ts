@@ -52,7 +52,7 @@ function scenarioSection(scenario: Scenario, systems: readonly SystemRuns[]): st
     `Lower bound: ${boundOf(scenario).toFixed(2)} s.`,
     '',
     crowdTable(scenario, systems),
-    ...lateComers(scenario, systems),
+    ...incidents(scenario, systems),
     ...use,
   ];
 }
@@ -86,15 +86,25 @@ function spread(
   return known.length === 0 ? NONE : formatSpread(spreadOf(known), digits);
 }
 
-function lateComers(scenario: Scenario, systems: readonly SystemRuns[]): string[] {
-  const lines = systems.flatMap(({ system, runs }) => {
-    const late = runs.flatMap((run) => crowdFigures(run, scenario).lateComer ?? []);
-    if (late.length === 0) return [];
-    const own = formatSpread(spreadOf(late.map(({ seconds }) => seconds)), 2);
-    const others = formatSpread(spreadOf(late.map(({ othersSeconds }) => othersSeconds)), 2);
-    return [`- ${system.title}: the late comer took ${own} s, the slowest of the others ${others} s.`];
-  });
-  return lines.length === 0 ? [] : ['', ...lines];
+function incidents(scenario: Scenario, systems: readonly SystemRuns[]): string[] {
+  if (scenario.incident === undefined) return [];
+  const lines = systems.flatMap((each) => [...whenItHappened(each), ...lateComers(scenario, each)]);
+  return ['', ...lines];
+}
+
+/** Figures of a run without its incident would be those of another scenario. */
+function whenItHappened({ system, runs }: SystemRuns): string[] {
+  const times = runs.map(({ incidentSeconds }) => incidentSeconds).filter((seconds) => seconds !== undefined);
+  const after = times.length === 0 ? '' : `, after ${formatSpread(spreadOf(times), 2)} s`;
+  return [`- ${system.title}: it happened in ${times.length} of ${runs.length} runs${after}.`];
+}
+
+function lateComers(scenario: Scenario, { system, runs }: SystemRuns): string[] {
+  const late = runs.flatMap((run) => crowdFigures(run, scenario).lateComer ?? []);
+  if (late.length === 0) return [];
+  const own = formatSpread(spreadOf(late.map(({ seconds }) => seconds)), 2);
+  const others = formatSpread(spreadOf(late.map(({ othersSeconds }) => othersSeconds)), 2);
+  return [`- ${system.title}: the late comer took ${own} s, the slowest of the others ${others} s.`];
 }
 
 /** How the links were used in the run whose makespan is the median. */
