@@ -8,8 +8,8 @@ const USAGE = `npm run bench:index [-- OPTION ...]
   --files N         files in the catalogue (default 1000000)
   --peers N         peers that join and send heartbeats (default 10000)
   --rate N          requests a second (default 500)
-  --seconds N       how long each question is asked (default 5)
-  --beat-seconds N  how long heartbeats are watched with nothing else going on (default 20)
+  --seconds N       how long each question is asked (default 4)
+  --beat-seconds N  how long heartbeats are watched with nothing else going on (default 10)
   --dir FOLDER      where the data goes while it runs (default data)
   --keep            leave the filled stores in FOLDER/bench-index, and use those that are there`;
 /** Of a store, for one file; and as much again for its log and what is passing. */
@@ -23,8 +23,8 @@ const { parent, keep, bench } = readOptions(
       files: { type: 'string', default: '1000000' },
       peers: { type: 'string', default: '10000' },
       rate: { type: 'string', default: '500' },
-      seconds: { type: 'string', default: '5' },
-      'beat-seconds': { type: 'string', default: '20' },
+      seconds: { type: 'string', default: '4' },
+      'beat-seconds': { type: 'string', default: '10' },
       keep: { type: 'boolean', default: false },
     },
   },

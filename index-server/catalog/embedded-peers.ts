@@ -32,9 +32,24 @@ const PUT = `INSERT INTO peers (name, address, version, incarnation, state, leas
 const BEAT = `UPDATE peers SET state = ?, lease_until = ?, files = ?, bytes_used = ?, bytes_free = ?
   WHERE name = ? AND incarnation = ? AND state <> 'withdrawn'`;
 
-const PEERS = 'SELECT * FROM peers WHERE name > ? ORDER BY name LIMIT ?';
+// As one text: a row that libsql hands over one by one costs several times as much as one in JSON.
+const PEERS = `SELECT json_group_array(json_array(num, name, address, version, incarnation, state, lease_until, files,
+  bytes_used, bytes_free)) AS found FROM (SELECT * FROM peers WHERE name > ? ORDER BY name LIMIT ?) slice`;
 /** Peers that are read before others have their turn. */
 const SLICE = 250;
+
+/** What {@link PEERS} has of a peer. */
+type ListedPeer = readonly [
+  num: number,
+  ...texts: [string, string, string, string, PeerRow['state']],
+  ...figures: [number, number, number, number],
+];
+
+/** A peer, and the number that stands for it in holdings. */
+interface NumberedPeer {
+  readonly num: number;
+  readonly peer: PeerRow;
+}
 
 /** Peers and orders in the embedded store: soft state, not synced to the disk. */
 export function embeddedPeers(database: EmbeddedDatabase): PeerCatalog {
@@ -67,15 +82,18 @@ export function embeddedPeers(database: EmbeddedDatabase): PeerCatalog {
       return newestLease(found, now);
     },
     async peers(goneBefore) {
-      return (await allPeers(database)).map(peerOf).filter(({ leaseUntil }) => leaseUntil >= goneBefore);
+      const found = await allPeers(database);
+      return found.flatMap(({ peer }) => (peer.leaseUntil >= goneBefore ? [peer] : []));
     },
     async withdrawPeer(name, incarnation) {
       database.run("UPDATE peers SET state = 'withdrawn' WHERE name = ? AND incarnation = ?", name, incarnation);
     },
     async forgetPeers(before) {
-      const gone = (await allPeers(database)).filter(({ lease_until }) => lease_until < before);
+      const gone = (await allPeers(database)).filter(({ peer }) => peer.leaseUntil < before);
       const forgotten: string[] = [];
-      for (const { num, name } of gone) if (await forget(database, { num, name, before })) forgotten.push(name);
+      for (const { num, peer } of gone) {
+        if (await forget(database, { num, name: peer.name, before })) forgotten.push(peer.name);
+      }
       return forgotten;
     },
     async addOrders(orders) {
@@ -97,14 +115,20 @@ export function embeddedPeers(database: EmbeddedDatabase): PeerCatalog {
 }
 
 /** In order of name; in slices, so that others have their turn while there are thousands. */
-async function allPeers(database: EmbeddedDatabase): Promise<readonly StoredPeer[]> {
-  const found: StoredPeer[] = [];
+async function allPeers(database: EmbeddedDatabase): Promise<readonly NumberedPeer[]> {
+  const found: NumberedPeer[] = [];
   for (;;) {
-    const slice = database.all<StoredPeer>(PEERS, found.at(-1)?.name ?? '', SLICE);
-    found.push(...slice);
+    const after = found.at(-1)?.peer.name ?? '';
+    const slice = JSON.parse(database.get<{ found: string }>(PEERS, after, SLICE)?.found ?? '[]') as ListedPeer[];
+    found.push(...slice.map(numberedPeer));
     if (slice.length < SLICE) return found;
     await nextTurn();
   }
+}
+
+function numberedPeer([num, name, address, version, incarnation, state, ...figures]: ListedPeer): NumberedPeer {
+  const [leaseUntil, files, bytesUsed, bytesFree] = figures;
+  return { num, peer: { name, address, version, incarnation, state, leaseUntil, files, bytesUsed, bytesFree } };
 }
 
 /** Holdings first and the peer last, so that what a crash leaves is found again. False when it has come back meanwhile. */
