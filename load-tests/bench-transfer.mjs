@@ -45,14 +45,15 @@ process.exitCode = await runBench(
   {
     name: NAME,
     parent,
-    // The file itself, what two peers keep of it, and a copy; and what was just removed may not be gone yet.
-    bytes: 5 * (bench.isBig ? 4 : 1) * bench.bytes + 2 ** 30,
+    // The file itself, what two peers keep of it with and without TLS, and a copy; and what was just removed may not be
+    // gone yet. The very large file is moved without TLS alone.
+    bytes: (bench.isBig ? 5 * 4 : 7) * bench.bytes + 2 ** 30,
     smaller: 'a smaller file with --mib',
   },
   async ({ swarms, ...given }) => {
     const { runTransferBench } = await import('../dist/load-tests/transfer/transfer-bench.js');
     const programs = { shoal: join(root, 'dist/peer/cli.js'), environment: plainEnvironment() };
-    const found = { findProgram, freePort, startSwarm: (peers) => swarms.start(peers) };
+    const found = { findProgram, freePort, startSwarm: (peers, kind) => swarms.start(peers, kind) };
     return runTransferBench({ ...given, ...programs, ...found }, bench);
   },
 );

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../common/version.js';
 
-/** It starts seven swarms and some fifty commands, perhaps on a machine that has other work. */
+/** It starts eight swarms and some fifty commands, perhaps on a machine that has other work. */
 const LIMIT_MS = 300_000;
 
 const onLinux = process.platform === 'linux' ? describe : describe.skip;

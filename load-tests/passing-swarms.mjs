@@ -2,6 +2,7 @@
 
 import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { Authority, writeTlsFiles } from '../scripts/certificates.mjs';
 import { ChildProgram, portTrouble } from '../scripts/child-program.mjs';
 import { folderFromRoot, indexProgram, peerProgram } from '../scripts/local-swarm.mjs';
 import { root } from '../scripts/setup.mjs';
@@ -35,14 +36,20 @@ export class BenchSwarms {
     this.#signal = signal;
   }
 
-  /** Resolves to a BenchSwarm (load-tests/transfer/environment.ts) when every program is ready. */
-  async start(peerCount) {
+  /**
+   * Resolves to a BenchSwarm (load-tests/transfer/environment.ts) when every program is ready.
+   *
+   * @param {number} peerCount
+   * @param {{ hasTls?: boolean }} [options] whether the peers speak mutual TLS
+   */
+  async start(peerCount, { hasTls = false } = {}) {
     this.#started += 1;
     const dataDir = folderFromRoot(join(this.#folder, String(this.#started)));
     const place = { port: await freePort(peerCount), dataDir };
+    const tls = hasTls ? await newTls(resolve(root, dataDir, 'tls')) : {};
     const programs = [
       indexProgram(place),
-      ...Array.from({ length: peerCount }, (_, i) => peerProgram(i + 1, place)),
+      ...Array.from({ length: peerCount }, (_, i) => withSettings(peerProgram(i + 1, place), tls)),
     ].map((program) => ({ ...program, logFile: join(this.#folder, `logs-${this.#started}`, `${program.name}.log`) }));
     const [index, ...peers] = programs;
     const stages = [await this.#startAll([index]), await this.#startAll(peers)];
@@ -100,6 +107,16 @@ export class BenchSwarms {
     for (const child of children) this.#children.delete(child);
     return ends;
   }
+}
+
+/** The settings of peers on loopback that believe each other. */
+async function newTls(folder) {
+  const authority = new Authority();
+  return writeTlsFiles(folder, { ...authority.issue({ hosts: ['127.0.0.1'] }), ca: authority.certificate });
+}
+
+function withSettings(program, settings) {
+  return { ...program, environment: { ...program.environment, ...settings } };
 }
 
 function describe(child) {

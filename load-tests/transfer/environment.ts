@@ -23,6 +23,12 @@ export interface BenchSwarm {
   stop(): Promise<void>;
 }
 
+/** How the peers of a swarm are set. */
+export interface SwarmKind {
+  /** Whether they speak mutual TLS to each other. */
+  readonly hasTls: boolean;
+}
+
 /** What a measurement is given by whoever starts it. */
 export interface BenchEnvironment {
   /** An empty folder for everything that is written, on the file system that is measured. */
@@ -35,7 +41,7 @@ export interface BenchEnvironment {
   findProgram(name: string): Promise<string | undefined>;
   /** A port on which nobody listens. */
   freePort(): Promise<number>;
-  startSwarm(peers: number): Promise<BenchSwarm>;
+  startSwarm(peers: number, kind?: SwarmKind): Promise<BenchSwarm>;
   /** For the person who waits. */
   say(text: string): void;
   readonly signal: AbortSignal;
@@ -60,8 +66,9 @@ export async function withSwarm<T>(
   bench: Pick<BenchEnvironment, 'startSwarm'>,
   peers: number,
   work: (swarm: BenchSwarm) => Promise<T>,
+  kind?: SwarmKind,
 ): Promise<T> {
-  const swarm = await bench.startSwarm(peers);
+  const swarm = await bench.startSwarm(peers, kind);
   let result: T;
   try {
     result = await work(swarm);

@@ -19,6 +19,8 @@ export function formatReport(figures: TransferFigures, options: TransferBenchOpt
     '',
     transferTable(figures.rounds, options.bytes),
     '',
+    tlsSentence(figures),
+    '',
     lagSentence(figures),
     '',
     `### Publishing ${size}, on the disk when it is over`,
@@ -62,6 +64,7 @@ interface Way {
 function transferTable(rounds: readonly Round[], bytes: number): string {
   const downloads = rounds.flatMap(({ download }) => (download === undefined ? [] : [download]));
   const ours = rounds.map(({ get }) => get);
+  const overTls = rounds.flatMap(({ tlsGet }) => (tlsGet === undefined ? [] : [tlsGet]));
   const theirs: Way = {
     title: 'nginx (sendfile) to `curl -o`',
     seconds: downloads.map(({ seconds }) => seconds),
@@ -83,9 +86,22 @@ function transferTable(rounds: readonly Round[], bytes: number): string {
       receiver: ours.map(({ delivered }) => delivered.cpuSeconds.receiver),
       command: ours.map(({ command }) => command.cpuSeconds),
     },
+    {
+      title: '`shoal get` between peers with mutual TLS, until stored',
+      seconds: overTls.map(({ stored }) => stored.seconds),
+      sender: overTls.map(({ stored }) => stored.cpuSeconds.sender),
+      receiver: overTls.map(({ stored }) => stored.cpuSeconds.receiver),
+    },
   ];
   const head = ['', 's', 'MB/s', 'of nginx', 'CPU s sender', 'CPU s receiver', 'CPU s command'];
   return markdownTable([head, ...ways.map((way) => wayRow(way, theirs, bytes))]);
+}
+
+function tlsSentence({ rounds }: TransferFigures): string {
+  const ratios = rounds.flatMap(({ get, tlsGet }) =>
+    tlsGet === undefined ? [] : [get.stored.seconds / tlsGet.stored.seconds],
+  );
+  return `With mutual TLS a transfer has ${formatSpread(spreadOf(ratios), 2)} of the speed that it has without, in the same round.`;
 }
 
 function lagSentence({ rounds, many }: TransferFigures): string {

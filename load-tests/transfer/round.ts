@@ -11,9 +11,9 @@ import { makeRandomFile } from './work-file.js';
 /*
  * One round, with a file that nobody has seen before:
  *
- *   make it -> `put` beside dd with fdatasync -> `get` beside nginx and curl -> remove it everywhere
+ *   make it -> `put` beside dd with fdatasync -> `get` beside nginx and curl, and beside peers with TLS -> remove it
  *
- * Which of two comes first changes from round to round: the speed of a machine drifts.
+ * Which of them comes first changes from round to round: the speed of a machine drifts.
  */
 
 /** Memory of the programs, at most, since they were started. */
@@ -23,10 +23,12 @@ interface Peaks {
   readonly receiver: number;
 }
 
-/** What one round found. `dd` and `download` are undefined where they were left out. */
+/** What one round found. `tlsGet`, `dd` and `download` are undefined where they were left out. */
 export interface Round {
   readonly put: Put;
   readonly get: Get;
+  /** The same `get` where the peers speak mutual TLS. */
+  readonly tlsGet: Get | undefined;
   readonly dd: MeasuredCommand | undefined;
   readonly download: Download | undefined;
   readonly peakBytes: Peaks;
@@ -36,7 +38,7 @@ export interface Round {
 export interface RoundDeps {
   readonly bench: BenchEnvironment;
   readonly swarm: BenchSwarm;
-  readonly beside?: { readonly nginx: Nginx | undefined };
+  readonly beside?: { readonly nginx: Nginx | undefined; readonly tlsSwarm: BenchSwarm };
 }
 
 /** Folder in which the file of a round lies. */
@@ -49,8 +51,7 @@ export async function runRound(
   { bench, swarm, beside }: RoundDeps,
   { number, bytes }: { readonly number: number; readonly bytes: number },
 ): Promise<Round> {
-  const [sender, receiver] = swarm.peers;
-  if (sender === undefined || receiver === undefined) throw new RangeError('a transfer needs two peers');
+  const { sender, receiver } = sidesOf(swarm);
   const source = join(servedFolder(bench), `file-${number}.bin`);
   try {
     await makeRandomFile(source, bytes, bench.signal);
@@ -59,27 +60,49 @@ export async function runRound(
       () => publish(bench, sender, source),
       beside === undefined ? skip : () => copyDurably(bench, source),
     );
-    const nginx = beside?.nginx;
-    const [get, curl] = await inTurn(
+    const { nginx, tlsSwarm } = beside ?? {};
+    const [get, curl, tlsGet] = await inTurn(
       number,
       () => fetchFile(bench, { sender, receiver }, source),
       nginx === undefined ? skip : () => download(bench, nginx, source),
+      tlsSwarm === undefined ? skip : () => publishAndFetch(bench, tlsSwarm, source),
     );
     const peak = ({ pid }: { readonly pid: number }) => usageOf(pid).peakBytes;
     await removeEverywhere(bench, [sender, receiver], source);
     const peakBytes = { index: peak(swarm.index), sender: peak(sender), receiver: peak(receiver) };
-    return { put, get, dd, download: curl, peakBytes };
+    return { put, get, tlsGet, dd, download: curl, peakBytes };
   } finally {
     await rm(source, { force: true });
   }
+}
+
+function sidesOf({ peers: [sender, receiver] }: BenchSwarm) {
+  if (sender === undefined || receiver === undefined) throw new RangeError('a transfer needs two peers');
+  return { sender, receiver };
+}
+
+/** A get in a swarm that has nothing to do with the file otherwise. */
+async function publishAndFetch(bench: BenchEnvironment, swarm: BenchSwarm, source: string): Promise<Get> {
+  const { sender, receiver } = sidesOf(swarm);
+  await publish(bench, sender, source);
+  const get = await fetchFile(bench, { sender, receiver }, source);
+  await removeEverywhere(bench, [sender, receiver], source);
+  return get;
 }
 
 function skip(): Promise<undefined> {
   return Promise.resolve(undefined);
 }
 
-async function inTurn<A, B>(round: number, ours: () => Promise<A>, theirs: () => Promise<B>): Promise<[A, B]> {
-  if (round % 2 === 1) return [await ours(), await theirs()];
-  const second = await theirs();
-  return [await ours(), second];
+/** Does one after the other, in each round another one first. */
+async function inTurn<T extends readonly unknown[]>(
+  round: number,
+  ...works: { readonly [I in keyof T]: () => Promise<T[I]> }
+): Promise<T> {
+  const results: unknown[] = [];
+  for (let turn = 0; turn < works.length; turn += 1) {
+    const at = (round - 1 + turn) % works.length;
+    results[at] = await works[at]?.();
+  }
+  return results as unknown as T;
 }

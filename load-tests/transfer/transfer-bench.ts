@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { loadavg } from 'node:os';
 import { type DoorFigures, measureDoor } from './door.js';
-import { type BenchEnvironment, withSwarm } from './environment.js';
+import { type BenchEnvironment, type BenchSwarm, withSwarm } from './environment.js';
 import { formatFileSize } from './figures.js';
 import { type ListingFigures, measureListing } from './listing.js';
 import { describeMachine } from './machine.js';
@@ -106,14 +106,17 @@ async function measureRounds(
   { runs, bytes }: TransferBenchOptions,
   nginx: Nginx | undefined,
 ): Promise<readonly Round[]> {
-  return await withSwarm(bench, 2, async (swarm) => {
+  const measure = async (swarm: BenchSwarm, tlsSwarm: BenchSwarm) => {
     const found: Round[] = [];
     for (let number = 1; number <= runs; number += 1) {
       bench.say(`${formatFileSize(bytes)}, round ${number} of ${runs}`);
-      found.push(await runRound({ bench, swarm, beside: { nginx } }, { number, bytes }));
+      found.push(await runRound({ bench, swarm, beside: { nginx, tlsSwarm } }, { number, bytes }));
     }
     return found;
-  });
+  };
+  return await withSwarm(bench, 2, (swarm) =>
+    withSwarm(bench, 2, (tlsSwarm) => measure(swarm, tlsSwarm), { hasTls: true }),
+  );
 }
 
 async function nginxIfThere(bench: BenchEnvironment) {
