@@ -17,6 +17,7 @@ describe('values that cannot work are refused with a line that says which', () =
     ['peer.persistence.whenDeleted=Keep', /whenDeleted.*Retain/is],
     ['image.digest=sha256:abc', /image.digest/],
     ['mongodb.enabled=false,index.replicas=2', /index\.replicas is 2, but without MongoDB there is room for one/],
+    ['tls.existingSecret=mine', /without tls\.enabled=true nobody would use it/],
     ['mongodb.external.uri=mongodb://db', /set mongodb\.enabled=false/],
     ['mongodb.enabled=false,mongodb.external.uri=mongodb://db,mongodb.external.existingSecret=x', /are both set/],
   ])('%s', async (values, message) => {

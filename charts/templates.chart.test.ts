@@ -1,9 +1,11 @@
+import { X509Certificate } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConfig as readIndexConfig } from '../index-server/config.js';
 import { Signer } from '../index-server/signer.js';
 import { readConfig as readPeerConfig } from '../peer/config.js';
+import { readTlsFiles } from '../peer/tls/tls-files.js';
 import { env, get, type Objects, pods, render, type Yaml } from './testing/render.js';
 
 const decoded = (secret: Yaml, key: string) => Buffer.from(secret.data[key], 'base64').toString();
@@ -209,6 +211,45 @@ describe('a release called shoal', () => {
   });
 });
 
+describe('mutual TLS', () => {
+  test('has a certificate that the programs take, for the names by which peers call each other', async () => {
+    const release = { release: 'files', values: { tls: { enabled: true }, clusterDomain: 'example.org' } };
+    const secret = get(await render(release), 'Secret/files-shoal-peer-tls');
+    expect(secret.type).toBe('kubernetes.io/tls');
+    const folder = await mkdtemp(join(tmpdir(), 'shoal-chart-'));
+    try {
+      const files = await Promise.all(
+        ['tls.crt', 'tls.key', 'ca.crt'].map(async (key) => {
+          await writeFile(join(folder, key), decoded(secret, key));
+          return join(folder, key);
+        }),
+      );
+      const [certFile = '', keyFile = '', caFile = ''] = files;
+      const { certificate } = await readTlsFiles({ certFile, keyFile, caFile });
+      const domain = 'files-shoal-peer.apps.svc.example.org';
+      expect(certificate.checkHost(`files-shoal-peer-0.${domain}`)).toBeDefined();
+      expect(certificate.checkHost(domain)).toBeDefined();
+      expect(certificate.checkHost(`a.b.${domain}`)).toBeUndefined();
+      const authority = new X509Certificate(decoded(secret, 'ca.crt'));
+      expect(certificate.verify(authority.publicKey)).toBe(true);
+      expect(authority.ca).toBe(true);
+      // Those of clients and servers, RFC 5280 section 4.2.1.12.
+      expect(certificate.keyUsage?.toSorted()).toEqual(['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2']);
+      expect(Date.parse(certificate.validTo) - Date.now()).toBeGreaterThan(9 * 365 * 24 * 3600 * 1000);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  test('leaves probes and the HTTP doors as they are', async () => {
+    const [without, secured] = [await render(), await render({ values: { tls: { enabled: true } } })].map((objects) => {
+      const [container] = pods(objects).get('shoal-peer').spec.containers;
+      return [container.startupProbe, container.livenessProbe, container.readinessProbe, container.ports];
+    });
+    expect(secured).toEqual(without);
+  });
+});
+
 describe('the environment of a container', () => {
   let folder: string;
   beforeAll(async () => {
@@ -245,6 +286,15 @@ describe('the environment of a container', () => {
       joinSecret: expect.stringMatching(/^\w{40}$/),
     });
     expect(found).toMatchObject({ SHOAL_PEER_SERVICE: 'shoal-peer', SHOAL_NAMESPACE: 'apps' });
+  });
+
+  test('is what a peer with TLS takes', async () => {
+    const found = await environment(await render({ values: { tls: { enabled: true } } }), 'shoal-peer');
+    expect(readPeerConfig(found).tls).toEqual({
+      certFile: '/etc/shoal/tls/tls.crt',
+      keyFile: '/etc/shoal/tls/tls.key',
+      caFile: '/etc/shoal/tls/ca.crt',
+    });
   });
 
   test('is what a peer takes, and the command line beside it', async () => {

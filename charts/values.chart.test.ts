@@ -197,6 +197,17 @@ const cases: Record<string, Case> = {
     ],
     becomes: [false, 'mine', 'mine'],
   },
+  'tls.enabled': {
+    value: true,
+    see: (objects) => [objects.has('Secret/shoal-peer-tls'), env(peer(objects), 'SHOAL_TLS_CERT_FILE')],
+    becomes: [true, '/etc/shoal/tls/tls.crt'],
+  },
+  'tls.existingSecret': {
+    value: 'mine',
+    with: { tls: { enabled: true } },
+    see: (objects) => [objects.has('Secret/shoal-peer-tls'), secretOf(peer(objects), 'tls')],
+    becomes: [false, 'mine'],
+  },
   'signingKey.existingSecret': {
     value: 'mine',
     see: (objects) => [objects.has('Secret/shoal-signing-key'), secretOf(index(objects), 'signing-key')],

@@ -17,6 +17,8 @@ interface Dashboard {
   readonly title: string;
   readonly panels: readonly { readonly title: string; readonly targets?: readonly { readonly expr: string }[] }[];
 }
+/** The shared release has no TLS; the story of TLS sees that it is there with it. */
+const ONLY_WITH_TLS = 'shoal_peer_tls_certificate_expiration_timestamp_seconds';
 
 let prometheus: Prometheus;
 let rules: Rules;
@@ -62,6 +64,7 @@ story('Prometheus takes every alert, and each looks at something that is there',
   const blind: string[] = [];
   for (const { alert, expr } of alerts) {
     for (const { metric, matchers } of parseQuery(expr).selectors) {
+      if (metric === ONLY_WITH_TLS) continue;
       const selector = `${metric}{${matchers.map((each) => `${each.label}${each.operator}"${each.value}"`).join()}}`;
       if ((await prometheus.query(selector)).length === 0) blind.push(`${alert}: ${selector}`);
     }

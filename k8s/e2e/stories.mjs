@@ -23,6 +23,7 @@ export const ON_REQUEST = [
   'seed-routes',
   'mongodb-deleted',
   'stores',
+  'tls',
   'bad-input',
   'network-policy',
   'uninstall',

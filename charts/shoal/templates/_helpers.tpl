@@ -44,6 +44,10 @@ http://{{ include "shoal.fullname" . }}-index.{{ .Release.Namespace }}.svc.{{ .V
 {{ .Values.signingKey.existingSecret | default (printf "%s-signing-key" (include "shoal.fullname" .)) }}
 {{- end -}}
 
+{{- define "shoal.tlsSecretName" -}}
+{{ .Values.tls.existingSecret | default (printf "%s-peer-tls" (include "shoal.fullname" .)) }}
+{{- end -}}
+
 {{- define "shoal.mongodbSecretName" -}}
 {{ .Values.mongodb.existingSecret | default (printf "%s-mongodb" (include "shoal.fullname" .)) }}
 {{- end -}}
@@ -91,6 +95,16 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- else if gt (int .Values.index.replicas) 1 -}}
 {{- fail (printf "index.replicas is %d, but without MongoDB there is room for one: set index.replicas=1, mongodb.enabled=true or mongodb.external" (int .Values.index.replicas)) -}}
 {{- else -}}embedded
+{{- end -}}
+{{- end -}}
+
+{{/* Where the certificate of the peers comes from: "generated" or "existing"; empty without TLS. */}}
+{{- define "shoal.tls" -}}
+{{- $tls := .Values.tls -}}
+{{- if and $tls.existingSecret (not $tls.enabled) -}}
+{{- fail "tls.existingSecret names a Secret, but without tls.enabled=true nobody would use it" -}}
+{{- else if $tls.existingSecret -}}existing
+{{- else if $tls.enabled -}}generated
 {{- end -}}
 {{- end -}}
 

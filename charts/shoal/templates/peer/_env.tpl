@@ -12,6 +12,14 @@
   value: {{ include "shoal.indexUrl" . }}
 - name: SHOAL_JOIN_SECRET_FILE
   value: /etc/shoal/join/join-secret
+{{- if include "shoal.tls" . }}
+- name: SHOAL_TLS_CERT_FILE
+  value: /etc/shoal/tls/tls.crt
+- name: SHOAL_TLS_KEY_FILE
+  value: /etc/shoal/tls/tls.key
+- name: SHOAL_TLS_CA_FILE
+  value: /etc/shoal/tls/ca.crt
+{{- end }}
 - name: SHOAL_DATA_DIR
   value: /data/store
 - name: SHOAL_SHARE_DIR
