@@ -16,7 +16,7 @@ const USAGE = `npm run bench:swarm [-- OPTION ...]
   --list                   prints the scenarios and ends
   --peers N --mbit N --mib N
                            a crowd of your own instead: peers that want the file, rate of each link, size
-  --systems NAME[,NAME]    of shoal, libtorrent, aria2, curl (default all)
+  --systems NAME[,NAME]    of shoal, libtorrent, aria2, curl, rsync (default all)
   --congestion-control NAME
                            of TCP, at every node (default cubic, as on most machines, where the kernel has it)
   --runs N                 how often each is run (default 3; curl runs once)

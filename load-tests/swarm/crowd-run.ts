@@ -33,6 +33,8 @@ export interface CrowdRun {
   readonly duplicateBytes: number | undefined;
   /** Of all programs at all nodes. */
   readonly cpuSeconds: number;
+  /** Before the run; undefined where there is no such step. */
+  readonly publishSeconds?: number | undefined;
   readonly readings: readonly Reading[];
   /** When the incident came, in seconds from the start; undefined when there was none or its time never came. */
   readonly incidentSeconds: number | undefined;
@@ -95,6 +97,7 @@ class RunningCrowd {
       firstHolderBytes: (await lab.uplinkBytes(first)) - uplinkBefore,
       duplicateBytes: await crowd.duplicateBytes(),
       cpuSeconds: cpu,
+      publishSeconds: crowd.publishSeconds,
       readings: this.#readings,
       incidentSeconds: this.#incidentMs === undefined ? undefined : (this.#incidentMs - this.#beganMs) / 1000,
     };

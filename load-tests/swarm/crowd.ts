@@ -1,9 +1,12 @@
 import type { Lab } from './lab.js';
 
-/** A file that node 0 has and the others want. */
+/** What node 0 has and the others want: a file, or a folder of files. */
 export interface CrowdFile {
   readonly path: string;
+  /** Of all files together. */
   readonly bytes: number;
+  /** Paths of the files in the folder; undefined for a file. */
+  readonly files?: readonly string[];
 }
 
 /** One way to bring a file to a crowd, for as long as a lab exists. */
@@ -21,6 +24,8 @@ export interface Crowd {
   kill(node: number): Promise<void>;
   /** Starts a node's program that was killed again, on the data that it left, and fetches what is missing. */
   restart(node: number): Promise<void>;
+  /** How long it took to publish what is wanted, where that is a step of its own. */
+  readonly publishSeconds?: number;
   /** Programs that run now. */
   readonly pids: readonly number[];
   /** Bytes that came to nodes that had them already; undefined where nothing tells. */
@@ -39,6 +44,6 @@ export interface CrowdSystem {
 }
 
 /** What can be compared. */
-export const SYSTEM_NAMES = ['shoal', 'curl', 'aria2', 'libtorrent'] as const;
+export const SYSTEM_NAMES = ['shoal', 'curl', 'rsync', 'aria2', 'libtorrent'] as const;
 /** One of {@link SYSTEM_NAMES}. */
 export type SystemName = (typeof SYSTEM_NAMES)[number];

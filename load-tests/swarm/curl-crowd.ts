@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type Nginx, startNginx } from '../transfer/nginx.js';
 import type { SwarmBenchEnvironment } from './bench-environment.js';
@@ -7,6 +7,8 @@ import type { Lab } from './lab.js';
 import { LabProcess } from './lab-process.js';
 
 const PORT = 8080;
+/** Kept open by each curl for many files: what waits for an answer on one leaves the link to the others. */
+const CONNECTIONS = 8;
 
 /** What people do first: nginx where the file is, and curl everywhere else. */
 export function curlSystem(
@@ -84,13 +86,23 @@ class CurlCrowd implements Crowd {
     const { bench, lab, folder, curl } = this.#parts;
     const node = lab.nodes[number];
     if (node === undefined) throw new RangeError(`there is no node ${number}`);
-    // --continue-at: after a restart it goes on where it was.
-    const process = new LabProcess(
-      [curl, '--silent', '--show-error', '--fail', '--continue-at', '-', '-o', this.#path(number), this.#url],
-      { node, environment: bench.environment, logFile: join(folder, `curl-${number}.log`) },
-    );
+    const process = new LabProcess([curl, '--silent', '--show-error', '--fail', ...(await this.#whatToGet(number))], {
+      node,
+      environment: bench.environment,
+      logFile: join(folder, `curl-${number}.log`),
+    });
     this.#curls[number] = process;
     await process.succeeds();
+  }
+
+  async #whatToGet(number: number): Promise<readonly string[]> {
+    const { files } = this.#file;
+    // --continue-at: after a restart it goes on where it was.
+    if (files === undefined) return ['--continue-at', '-', '-o', this.#path(number), this.#url];
+    const list = join(this.#parts.folder, `curl-${number}.list`);
+    const lines = files.map((path) => `url = "${this.#url}/${path}"\noutput = "${join(this.#path(number), path)}"\n`);
+    await writeFile(list, lines.join(''));
+    return ['--create-dirs', '--parallel', '--parallel-max', String(CONNECTIONS), '--config', list];
   }
 
   async kill(node: number): Promise<void> {
@@ -123,6 +135,6 @@ class CurlCrowd implements Crowd {
 
   async end(): Promise<void> {
     await Promise.all([this.#nginx.stop(), ...this.#curls.map((curl) => curl.end('SIGKILL'))]);
-    for (const node of this.#curls.keys()) await rm(this.#path(node), { force: true });
+    for (const node of this.#curls.keys()) await rm(this.#path(node), { recursive: true, force: true });
   }
 }

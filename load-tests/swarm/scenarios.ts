@@ -13,7 +13,10 @@ export type Incident =
 export interface Scenario {
   readonly id: string;
   readonly title: string;
+  /** Of all files together. */
   readonly bytes: number;
+  /** Files in a folder that is wanted as a whole; undefined when it is one file. */
+  readonly files?: number;
   /** Rates of links in Mbit/s, up and down alike; the first holder's comes first. */
   readonly mbits: readonly number[];
   readonly incident?: Incident;
@@ -23,6 +26,8 @@ export interface Scenario {
 
 const MIB = 2 ** 20;
 const ALL: readonly SystemName[] = ['shoal', 'libtorrent', 'aria2', 'curl'];
+/** Programs that bring one file leave it to others to bring a thousand. */
+const SETS: readonly SystemName[] = ['shoal', 'curl', 'rsync'];
 const SWARMS: readonly SystemName[] = ['shoal', 'libtorrent', 'aria2'];
 
 /** So many nodes that want the file, and a first holder, with the same links. */
@@ -33,6 +38,21 @@ export function crowdScenario(peers: number, mbit: number, bytes: number): Scena
     bytes,
     mbits: Array.from({ length: peers + 1 }, () => mbit),
     systems: ALL,
+  };
+}
+
+/** So many files of one size in a folder. */
+function setScenario(
+  id: string,
+  { files, fileBytes, peers, mbit }: { files: number; fileBytes: number; peers: number; mbit: number },
+): Scenario {
+  return {
+    id,
+    title: `${files.toLocaleString('en')} files of ${fileBytes.toLocaleString('en')} bytes to ${peers} peers at ${mbit} Mbit/s`,
+    bytes: files * fileBytes,
+    files,
+    mbits: Array.from({ length: peers + 1 }, () => mbit),
+    systems: SETS,
   };
 }
 
@@ -78,6 +98,8 @@ export const SCENARIOS: readonly Scenario[] = [
     mbits: [...SEVEN.mbits, 5],
     systems: SWARMS,
   }),
+  setScenario('many-5mb', { files: 100, fileBytes: 5_000_000, peers: 8, mbit: 150 }),
+  setScenario('many-10kb', { files: 10_000, fileBytes: 10_000, peers: 4, mbit: 50 }),
 ];
 
 /** What runs when nobody says otherwise: well below five minutes. */

@@ -1,11 +1,12 @@
 import { mkdir, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { runMeasured } from '../transfer/measured-command.js';
 import type { RunningPeer, RunningProgram, SwarmBenchEnvironment } from './bench-environment.js';
 import { ControlDoor } from './control-door.js';
 import type { Crowd, CrowdFile, CrowdSession, CrowdSystem } from './crowd.js';
 import type { Lab } from './lab.js';
 import { HUB_ADDRESS } from './lab-plan.js';
+import { LabProcess } from './lab-process.js';
 
 /** Ours: one index where nothing is shaped, and a peer at each node. */
 export function shoalSystem(bench: SwarmBenchEnvironment): CrowdSystem {
@@ -50,6 +51,19 @@ class ShoalSession implements CrowdSession {
     return door;
   }
 
+  /** Runs a command beside a peer, as a person would there. */
+  async command(number: number, argv: readonly string[]): Promise<void> {
+    const { shoal, environment } = this.#bench;
+    const [node, peer] = [this.#lab.nodes[number], this.#peers[number]];
+    if (node === undefined || peer === undefined) throw new RangeError(`there is no node ${number}`);
+    const command = new LabProcess([process.execPath, shoal, ...argv, '--quiet'], {
+      node,
+      environment: { ...environment, SHOAL_SOCKET: resolve(peer.socket) },
+      logFile: join(this.#folder, `command-${number}.log`),
+    });
+    await command.succeeds();
+  }
+
   async startPeer(number: number): Promise<void> {
     const node = this.#lab.nodes[number];
     if (node === undefined || this.#index === undefined) throw new RangeError(`there is no node ${number}`);
@@ -66,7 +80,8 @@ class ShoalSession implements CrowdSession {
     });
     const targets = join(this.#folder, 'got');
     await mkdir(targets, { recursive: true });
-    const crowd = new ShoalCrowd(this, { id: put.stdout.trim(), file, targets });
+    const ref = file.files === undefined ? put.stdout.trim() : `${basename(file.path)}/`;
+    const crowd = new ShoalCrowd(this, { ref, file, targets, publishSeconds: put.seconds });
     await crowd.begin();
     return crowd;
   }
@@ -84,7 +99,9 @@ class ShoalSession implements CrowdSession {
 
 class ShoalCrowd implements Crowd {
   readonly #session: ShoalSession;
-  readonly #id: string;
+  /** Seconds that the put took. */
+  readonly publishSeconds: number;
+  readonly #ref: string;
   readonly #file: CrowdFile;
   readonly #targets: string;
   readonly #wanted = new Set<number>();
@@ -94,12 +111,13 @@ class ShoalCrowd implements Crowd {
 
   constructor(
     session: ShoalSession,
-    { id, file, targets }: { readonly id: string; readonly file: CrowdFile; readonly targets: string },
+    what: { readonly ref: string; readonly file: CrowdFile; readonly targets: string; readonly publishSeconds: number },
   ) {
     this.#session = session;
-    this.#id = id;
-    this.#file = file;
-    this.#targets = targets;
+    this.publishSeconds = what.publishSeconds;
+    this.#ref = what.ref;
+    this.#file = what.file;
+    this.#targets = what.targets;
   }
 
   async begin(): Promise<void> {
@@ -108,10 +126,12 @@ class ShoalCrowd implements Crowd {
 
   async fetch(node: number): Promise<void> {
     this.#wanted.add(node);
+    if (this.#file.files !== undefined)
+      return this.#session.command(node, ['get', this.#ref, '--to', this.#path(node)]);
     // That a copy is made of what is here is not what is measured: other systems keep the file itself, and so would we
     // where the file system shares blocks.
     await new Promise<void>((resolve, reject) => {
-      const delivered = this.#session.door(node).get(this.#id, this.#path(node), resolve);
+      const delivered = this.#session.door(node).get(this.#ref, this.#path(node), resolve);
       delivered.catch(reject);
       this.#delivered.set(node, delivered);
     });
@@ -147,7 +167,7 @@ class ShoalCrowd implements Crowd {
 
   async end(): Promise<void> {
     await Promise.allSettled(this.#delivered.values());
-    for (const node of this.#wanted) await rm(this.#path(node), { force: true });
+    for (const node of this.#wanted) await rm(this.#path(node), { recursive: true, force: true });
   }
 
   #path(node: number): string {

@@ -3,15 +3,16 @@ import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { describeMachine } from '../transfer/machine.js';
 import { runMeasured } from '../transfer/measured-command.js';
-import { makeRandomFile } from '../transfer/work-file.js';
+import { makeRandomFile, makeRandomFiles } from '../transfer/work-file.js';
 import { aria2System } from './aria2-crowd.js';
 import type { SwarmBenchEnvironment } from './bench-environment.js';
-import type { CrowdSession, CrowdSystem, SystemName } from './crowd.js';
+import type { CrowdFile, CrowdSession, CrowdSystem, SystemName } from './crowd.js';
 import { type CrowdRun, runCrowd } from './crowd-run.js';
 import { curlSystem } from './curl-crowd.js';
 import { findShaper, Lab } from './lab.js';
 import type { LinkOptions } from './lab-plan.js';
 import { libtorrentSystem } from './libtorrent-crowd.js';
+import { rsyncSystem } from './rsync-crowd.js';
 import type { Scenario } from './scenarios.js';
 import { shoalSystem } from './shoal-crowd.js';
 import { formatSwarmReport, type SystemRuns } from './swarm-report.js';
@@ -58,8 +59,8 @@ interface Measurement {
 
 async function measure(measurement: Measurement, { runs }: SwarmBenchOptions): Promise<SystemRuns> {
   const { bench, scenario, system, links } = measurement;
-  // Its time follows from the rates: nobody learns anything from waiting for it again.
-  const count = system.name === 'curl' ? 1 : runs;
+  // Their time follows from the rates: nobody learns anything from waiting for it again.
+  const count = system.name === 'curl' || system.name === 'rsync' ? 1 : runs;
   const found: CrowdRun[] = [];
   const lab = await Lab.create(scenario.mbits, links);
   try {
@@ -87,27 +88,33 @@ async function runOnce(
   { bench, scenario, system }: Measurement,
   { lab, session, number }: { readonly lab: Lab; readonly session: CrowdSession; readonly number: number },
 ): Promise<CrowdRun> {
-  const { bytes } = scenario;
   const served = join(bench.folder, 'served');
-  const path = join(served, `${system.name}-${number}.bin`);
+  const path = join(served, `${system.name}-${number}`);
   await mkdir(served, { recursive: true });
   try {
-    await makeRandomFile(path, bytes, bench.signal);
-    const file = { path, bytes };
+    const file = await makeWanted(path, scenario, bench.signal);
+    const compare: readonly [string, ...string[]] =
+      file.files === undefined ? ['cmp'] : ['diff', '--recursive', '--brief'];
     const crowd = await session.ready(file);
     try {
       await settle(bench);
       const run = await runCrowd({ lab, crowd, signal: bench.signal }, scenario, file);
       for (const { node, finishedSeconds } of run.nodes) {
-        if (finishedSeconds !== undefined) await runMeasured(['cmp', path, await crowd.target(node)], bench);
+        if (finishedSeconds !== undefined) await runMeasured([...compare, path, await crowd.target(node)], bench);
       }
       return run;
     } finally {
       await crowd.end();
     }
   } finally {
-    await rm(path, { force: true });
+    await rm(path, { recursive: true, force: true });
   }
+}
+
+async function makeWanted(path: string, { bytes, files }: Scenario, signal: AbortSignal): Promise<CrowdFile> {
+  if (files !== undefined) return { path, bytes, files: await makeRandomFiles(path, { bytes, files }, signal) };
+  await makeRandomFile(path, bytes, signal);
+  return { path, bytes };
 }
 
 /** Brings what was written so far to the disk, so that the next step does not pay for it. */
@@ -128,6 +135,7 @@ async function installedSystems(
   };
   const nginx = await find('curl', 'nginx-light', 'nginx');
   const curl = await find('curl', 'curl', 'curl');
+  const rsync = await find('rsync', 'rsync', 'rsync');
   const aria2 = await find('aria2', 'aria2', 'aria2c');
   const python = wanted.includes('libtorrent') ? await findPython(bench) : undefined;
   if (wanted.includes('libtorrent') && python === undefined) {
@@ -139,6 +147,7 @@ async function installedSystems(
     ...(python === undefined ? [] : [libtorrentSystem(bench, python)]),
     ...(aria2 === undefined ? [] : [aria2System(bench, aria2)]),
     ...(nginx === undefined || curl === undefined ? [] : [curlSystem(bench, { nginx, curl })]),
+    ...(rsync === undefined ? [] : [rsyncSystem(bench, rsync)]),
   ];
   return { systems, missing };
 }

@@ -53,6 +53,7 @@ function scenarioSection(scenario: Scenario, systems: readonly SystemRuns[]): st
     '',
     crowdTable(scenario, systems),
     ...incidents(scenario, systems),
+    ...publishing(scenario, systems),
     ...use,
   ];
 }
@@ -105,6 +106,16 @@ function lateComers(scenario: Scenario, { system, runs }: SystemRuns): string[] 
   const own = formatSpread(spreadOf(late.map(({ seconds }) => seconds)), 2);
   const others = formatSpread(spreadOf(late.map(({ othersSeconds }) => othersSeconds)), 2);
   return [`- ${system.title}: the late comer took ${own} s, the slowest of the others ${others} s.`];
+}
+
+/** Of one file it is a matter of a moment. */
+function publishing({ files }: Scenario, systems: readonly SystemRuns[]): string[] {
+  const lines = systems.flatMap(({ system, runs }) => {
+    const seconds = runs.flatMap(({ publishSeconds }) => publishSeconds ?? []);
+    if (files === undefined || seconds.length === 0) return [];
+    return [`- ${system.title}: publishing took ${formatSpread(spreadOf(seconds), 1)} s before that.`];
+  });
+  return lines.length === 0 ? [] : ['', ...lines];
 }
 
 /** How the links were used in the run whose makespan is the median. */

@@ -74,7 +74,7 @@ daemon off;
 master_process off;
 worker_processes 1;
 pid "${folder}/nginx.pid";
-events { worker_connections 64; }
+events { worker_connections 512; }
 http {
   sendfile on;
   tcp_nopush on;

@@ -1,9 +1,10 @@
 import { randomFillSync } from 'node:crypto';
-import { open, rm } from 'node:fs/promises';
+import { mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BenchEnvironment } from './environment.js';
 import { runMeasured } from './measured-command.js';
 
+const FOLDER_FILES = 100;
 const PIECE_BYTES = 8 * 1024 * 1024;
 
 /** Makes a file of random bytes, so that no two are alike and none can be compressed. */
@@ -18,6 +19,28 @@ export async function makeRandomFile(path: string, bytes: number, signal: AbortS
   } finally {
     await file.close();
   }
+}
+
+/**
+ * Makes a folder of random files of the same size, a hundred in a folder, of `bytes` together. Resolves to their paths in
+ * the folder.
+ */
+export async function makeRandomFiles(
+  folder: string,
+  { bytes, files }: { readonly bytes: number; readonly files: number },
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const data = Buffer.allocUnsafe(bytes / files);
+  const paths: string[] = [];
+  for (let i = 0; i < files; i += 1) {
+    signal.throwIfAborted();
+    const inside = `part-${String(Math.floor(i / FOLDER_FILES)).padStart(4, '0')}`;
+    if (i % FOLDER_FILES === 0) await mkdir(join(folder, inside), { recursive: true });
+    const path = join(inside, `file-${String(i).padStart(6, '0')}.bin`);
+    await writeFile(join(folder, path), randomFillSync(data), { flag: 'wx' });
+    paths.push(path);
+  }
+  return paths;
 }
 
 /**
