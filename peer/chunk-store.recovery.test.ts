@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import type { ChunkStore, StoredFile } from './chunk-store.js';
+import { decodeInfo, encodeInfo } from './store/info-file.js';
 import { chunkOf, contentIn, contentOf, manifestOf, patiently, StoreFixture, sha256Of } from './testing/stores.js';
 
 const CHUNK = 64 * 1024;
@@ -45,6 +46,13 @@ function pretendReboot(id: string): void {
   const bytes = fs.readFileSync(path);
   bytes.write('another-boot', 8, 'latin1');
   fs.writeFileSync(path, bytes);
+}
+
+/** Makes what is noted about a file, unsynced, something of before the machine started. */
+function pretendOtherBoot(id: string): void {
+  const info = decodeInfo(fs.readFileSync(fixture.pathOf(id, '.info')), id);
+  expect(info.unsyncedBoot).toBeDefined();
+  fs.writeFileSync(fixture.pathOf(id, '.info'), encodeInfo({ ...info, unsyncedBoot: 'another-boot' }));
 }
 
 /** The file after the store was opened again. */
@@ -145,6 +153,55 @@ describe('after a crash of the machine', () => {
     expect(file.isComplete).toBe(true);
     await file.whenDurable();
     expect(fs.existsSync(journal)).toBe(false);
+  });
+
+  describe('a small file that nobody waited for the disk with', () => {
+    const bytes = content.subarray(0, CHUNK + 9);
+    const kept = async () => {
+      const options = { signal: new AbortController().signal, onProgress: () => {}, isDurable: false };
+      const { file } = await store.ingest({ bytes }, { ...options, records: ['a.record.of-it'] });
+      return file.id;
+    };
+
+    it('is there after the process was killed', async () => {
+      const id = await kept();
+      await fixture.close();
+      const file = await reopened(id);
+      expect(file.isComplete).toBe(true);
+      expect(file.records).toEqual(['a.record.of-it']);
+      await file.setRecords(['another.record.of-it'], { sha256: file.sha256 ?? '' });
+      await fixture.close();
+      expect(await reopened(id)).toMatchObject({ isComplete: true, records: ['another.record.of-it'] });
+    });
+
+    it('is checked after a crash, and then trusted', async () => {
+      const id = await kept();
+      await fixture.close();
+      pretendOtherBoot(id);
+      store = await fixture.open();
+      const file = await store.begin(manifestOf(bytes));
+      expect(file).toMatchObject({ id, isComplete: true, records: ['a.record.of-it'] });
+      await file.whenDurable();
+      await fixture.close();
+      expect((await reopened(id)).isComplete).toBe(true);
+    });
+
+    it('lacks after a crash what did not survive it', async () => {
+      const id = await kept();
+      await fixture.close();
+      pretendOtherBoot(id);
+      flipByte(fixture.pathOf(id, '.data'), 5);
+      store = await fixture.open();
+      expect([...(await store.begin(manifestOf(bytes))).have]).toEqual([1]);
+    });
+
+    it('is durable once somebody has waited for that', async () => {
+      const id = await kept();
+      await store.get(id)?.whenDurable();
+      await fixture.close();
+      expect(fs.readFileSync(fixture.pathOf(id, '.info'), 'latin1')).not.toContain('unsyncedBoot');
+      expect((await reopened(id)).isComplete).toBe(true);
+    });
   });
 
   it('a data file that lost its end costs the chunks in it', async () => {

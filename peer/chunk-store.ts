@@ -22,7 +22,7 @@ import { type FoundFile, scanStore } from './store/store-scan.js';
 import { Syncer } from './store/syncer.js';
 import type { StoredFile } from './stored-file.js';
 
-export type { IngestSource } from './store/ingest.js';
+export type { IngestOptions, IngestSource } from './store/ingest.js';
 export type { StoredFile } from './stored-file.js';
 
 const OPEN_FILES = 256;
@@ -160,7 +160,7 @@ export class ChunkStore {
       try {
         const wasComplete = await this.#verifyHeld(ingested.manifest);
         return await this.#lanes.run(ingested.manifest.id, async () => {
-          const kept = await this.#keep(ingested, wasComplete);
+          const kept = await this.#keep(ingested, { ...options, wasComplete });
           options.onKept?.(kept.file.id);
           return kept;
         });
@@ -257,9 +257,12 @@ export class ChunkStore {
   }
 
   #enter(state: HeldFileState): HeldFile {
-    const { sha256, isHashedHere, records, isDamaged } = state.notes;
+    const { sha256, isHashedHere, records, isDamaged, unsyncedBoot } = state.notes;
     // Named one by one, so that the file does not keep the manifest for ever.
-    const file = new HeldFile(this.#fileDeps, { ...state, notes: { sha256, isHashedHere, records, isDamaged } });
+    const file = new HeldFile(this.#fileDeps, {
+      ...state,
+      notes: { sha256, isHashedHere, records, isDamaged, unsyncedBoot },
+    });
     this.#files.set(file.id, file);
     return file;
   }
@@ -320,7 +323,10 @@ export class ChunkStore {
     return true;
   }
 
-  async #keep(ingested: Ingested, wasComplete: boolean): Promise<{ file: StoredFile; sha256: string; isNew: boolean }> {
+  async #keep(
+    ingested: Ingested,
+    how: Pick<IngestOptions, 'records' | 'isDurable'> & { readonly wasComplete: boolean },
+  ): Promise<{ file: StoredFile; sha256: string; isNew: boolean }> {
     const { spool, manifest, sha256 } = ingested;
     const existing = this.#files.get(manifest.id);
     await existing?.whenChecked();
@@ -329,27 +335,37 @@ export class ChunkStore {
       await existing.whenDurable();
       return { file: existing, sha256, isNew: false };
     }
-    await spool.sync();
     if (existing !== undefined) {
+      await spool.sync();
       // Its room is set aside already; that of the spool goes with the spool.
       await existing.adopt(spool.path, sha256);
-      return { file: existing, sha256, isNew: !wasComplete };
+      return { file: existing, sha256, isNew: !how.wasComplete };
     }
-    const file = await this.#publish(ingested);
+    const file = await this.#publish(ingested, how);
     return { file, sha256, isNew: true };
   }
 
-  /** Synced data first, then the info file that makes it a file, then both names durable at once. */
-  async #publish({ spool, manifest, sha256 }: Ingested): Promise<HeldFile> {
+  /** Synced data first, then the info file that makes it a file, then both names durable at once; or none of it synced. */
+  async #publish(
+    { spool, manifest, sha256 }: Ingested,
+    { records = [], isDurable = true }: Pick<IngestOptions, 'records' | 'isDurable'>,
+  ): Promise<HeldFile> {
     const { id, size, chunkCount } = manifest;
-    const notes = { sha256, isHashedHere: true, records: [], isDamaged: false };
+    const unsyncedBoot = isDurable ? undefined : this.#fileDeps.boot;
+    const notes = { sha256, isHashedHere: true, records, isDamaged: false, unsyncedBoot };
     const info: FileInfo = { manifest, isComplete: true, ...notes };
-    await this.#folders.provide(id);
-    const temporary = await writeTemporaryInfo(this.#fileDeps, info, { durable: true });
+    const written = writeTemporaryInfo(this.#fileDeps, info, { durable: isDurable });
+    try {
+      await Promise.all([written, isDurable && spool.sync(), this.#folders.provide(id)]);
+    } catch (error) {
+      await written.then(removeIfThere, () => undefined);
+      throw error;
+    }
+    const temporary = await written;
     try {
       await fs.promises.rename(spool.path, this.#paths.data(id));
       await fs.promises.rename(temporary, this.#paths.info(id));
-      await this.#syncer.directory(this.#paths.folder(id));
+      if (isDurable) await this.#syncer.directory(this.#paths.folder(id));
     } catch (error) {
       await Promise.all([this.#paths.info(id), this.#paths.data(id), temporary].map(removeIfThere));
       throw error;

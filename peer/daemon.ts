@@ -38,7 +38,7 @@ import { SwarmMembership } from './swarm-membership.js';
 import { TicketVerifier } from './tickets.js';
 import { TlsIdentity } from './tls/tls-identity.js';
 import { Tombstones } from './tombstones.js';
-import { createFetcher, createRemotePeers, createTransferServer } from './transfers.js';
+import { createFetcher, createRemotePeers, createSmallFetcher, createTransferServer } from './transfers.js';
 
 /*
  * The whole peer: builds every part, opens the three doors (gRPC for peers, HTTP for programs, the socket for the
@@ -184,7 +184,8 @@ function buildParts(config: PeerConfig, { log, tls }: { readonly log: Logger; re
     { ...shared, peers, removals, announcer, ...clock },
     { defaultReplicas: config.replicas },
   );
-  const retriever = new Retriever({ ...shared, fetcher });
+  const smallFetcher = createSmallFetcher(shared, { peers });
+  const retriever = new Retriever({ ...shared, fetcher, smallFetcher });
   const readiness = { isReady: false, reason: 'starting' };
   return {
     ...{ metrics, hasher, store, index, verifier, identity, membership, peerService, peers, buffers, tls },

@@ -40,7 +40,7 @@ const INDEX_OPERATIONS = [
   'seed',
 ] as const;
 /** Methods of `shoal.peer.v1.PeerService`. */
-const PEER_METHODS = ['Exchange', 'Download', 'Upload', 'Replicate', 'GetInfo'] as const;
+const PEER_METHODS = ['Exchange', 'Download', 'DownloadMany', 'Upload', 'Replicate', 'GetInfo'] as const;
 /** Methods of `shoal.control.v1.ControlService`. */
 const CONTROL_METHODS = [
   'Put',

@@ -83,3 +83,11 @@ export function fetchObserver(metrics: PeerMetrics): FetchObserver {
     },
   };
 }
+
+/** Counts what fetches of small files do, whose bytes come by downloads. */
+export function smallFetchObserver(metrics: PeerMetrics): FetchObserver {
+  return {
+    ...fetchObserver(metrics),
+    receivedBytes: (bytes) => metrics.receivedBytes.inc({ kind: 'download' }, bytes),
+  };
+}

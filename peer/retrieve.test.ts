@@ -6,6 +6,7 @@ import type { StoredFile } from './chunk-store.js';
 import { IndexWait } from './index-wait.js';
 import { Retriever } from './retrieve.js';
 import type { Fetch, FetchRequest } from './swarm/fetch.js';
+import type { SmallFetch } from './swarm/small-fetcher.js';
 import { claimsFor, newSigner } from './testing/signatures.js';
 import { TicketVerifier } from './tickets.js';
 
@@ -25,7 +26,8 @@ beforeAll(async () => {
 
 function setUp(here?: { readonly isComplete: boolean; readonly records: readonly string[] }, waitMs = 0) {
   const started: FetchRequest[] = [];
-  const script: { failure?: ShoalError } = {};
+  const small: SmallFetch[] = [];
+  const script: { failure?: ShoalError; size?: number; visibility?: string } = {};
   const verifier = new TicketVerifier({ clockToleranceSeconds: 0 });
   verifier.setKeys([signer.publicJwk]);
   const file =
@@ -44,7 +46,8 @@ function setUp(here?: { readonly isComplete: boolean; readonly records: readonly
       locateMany: async (_auth, refs) => {
         if (script.failure !== undefined) throw script.failure;
         const holders = [other, { peer: 'me', address: 'me:1', complete: true }];
-        const file = { id: ID, sha256: 's', holders };
+        const { size = 10, visibility = 'public' } = script;
+        const file = { id: ID, sha256: 's', size, visibility, holders };
         return refs.map(() => ({ file, record, ticket: 'ticket', ticketExpiresAt: '' }) as unknown as Located);
       },
     },
@@ -52,6 +55,13 @@ function setUp(here?: { readonly isComplete: boolean; readonly records: readonly
       start: (request) => {
         started.push(request);
         return { id: request.id } as Fetch;
+      },
+      get: () => undefined,
+    },
+    smallFetcher: {
+      fetch: async (wanted) => {
+        small.push(wanted);
+        return { file: {} as StoredFile, receivedBytes: wanted.size, peers: 1 };
       },
     },
     membership: {
@@ -63,8 +73,46 @@ function setUp(here?: { readonly isComplete: boolean; readonly records: readonly
     verifier,
     wait: new IndexWait({ log: createLogger({ name: 'test', level: 'silent' }) }, { waitMs }),
   });
-  return { retriever, started, script, file };
+  return { retriever, started, small, script, file };
 }
+
+describe('a whole file', () => {
+  test('that is small is fetched with others, by the token of peers where everybody may read it', async () => {
+    const { retriever, started, small } = setUp();
+    expect(await retriever.retrieveWhole('name', {}, signal)).toMatchObject({ receivedBytes: 10, peers: 1 });
+    expect(small).toMatchObject([{ id: ID, size: 10, ticket: '', record, holders: [other] }]);
+    expect(started).toEqual([]);
+  });
+
+  test('that is private is asked for with its own ticket', async () => {
+    const { retriever, small, script } = setUp();
+    script.visibility = 'private';
+    await retriever.retrieveWhole('name', {}, signal);
+    expect(small).toMatchObject([{ ticket: 'ticket' }]);
+  });
+
+  test('that is here is not fetched, and one of which a part is here goes on from there', async () => {
+    const whole = setUp({ isComplete: true, records: [record] });
+    expect((await whole.retriever.retrieveWhole('name', {}, signal)).file).toBe(whole.file);
+    const part = setUp({ isComplete: false, records: [record] });
+    await expect(part.retriever.retrieveWhole('name', {}, signal)).rejects.toThrow();
+    expect([whole.small, part.small, whole.started]).toEqual([[], [], []]);
+    expect(part.started).toHaveLength(1);
+  });
+
+  test('that is large is not fetched with others', async () => {
+    const { retriever, started, small, script } = setUp();
+    script.size = 1_000_000;
+    await expect(retriever.retrieveWhole('name', {}, signal)).rejects.toThrow();
+    expect([small, started.length]).toEqual([[], 1]);
+  });
+
+  test('that is public and here can be had while the index is away', async () => {
+    const { retriever, file, script } = setUp({ isComplete: true, records: [record] });
+    script.failure = away;
+    expect((await retriever.retrieveWhole(ID, {}, signal)).file).toBe(file);
+  });
+});
 
 describe('with the index', () => {
   test('what is here is not fetched, and gets the record that it lacked', async () => {

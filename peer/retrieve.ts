@@ -9,7 +9,9 @@ import { type IndexWait, isAway, type WaitListener } from './index-wait.js';
 import { LocateBatches, type LocateMany } from './locate-batches.js';
 import type { Membership } from './membership.js';
 import { isPublic, mergeRecord } from './records.js';
+import { SMALL_FILE_BYTES } from './small-files.js';
 import type { Fetch, Fetcher } from './swarm/fetch.js';
+import type { SmallFetcher, SmallFetchOutcome } from './swarm/small-fetcher.js';
 import type { TicketVerifier } from './tickets.js';
 
 /*
@@ -45,7 +47,8 @@ export interface Retrieved {
 export interface RetrieverDeps {
   readonly store: Pick<ChunkStore, 'get'>;
   readonly index: Pick<IndexClient, 'locateMany'>;
-  readonly fetcher: Pick<Fetcher, 'start'>;
+  readonly fetcher: Pick<Fetcher, 'start' | 'get'>;
+  readonly smallFetcher: Pick<SmallFetcher, 'fetch'>;
   readonly membership: Pick<Membership, 'auth' | 'livePeers' | 'swarmToken' | 'peerName'>;
   readonly verifier: Pick<TicketVerifier, 'verifyRecord'>;
   readonly wait: Pick<IndexWait, 'run'>;
@@ -98,19 +101,69 @@ export class Retriever {
   }
 
   /** As {@link retrieve}, for what was located already. */
-  async open(located: Located, { onBehalf }: RetrieveOptions): Promise<Retrieved> {
-    const { store, fetcher } = this.#deps;
-    const { id, sha256 } = located.file;
-    const { record, ticket, away } = located;
-    const holders = this.#others(located.file.holders);
-    const more = { ...(away !== undefined && { away }), ...(onBehalf !== undefined && { onBehalf }) };
-    const refetch = () => fetcher.start({ id, record, ticket, sha256, holders, ...more });
-    const file = store.get(id);
+  async open(located: Located, options: RetrieveOptions): Promise<Retrieved> {
+    const { id } = located.file;
+    const refetch = this.#fetchOf(located, options);
+    const file = this.#deps.store.get(id);
     if (file?.isComplete) {
       await this.#keepRecord(file, located);
       return { id, located, file, refetch };
     }
     return { id, located, fetch: refetch(), refetch };
+  }
+
+  #fetchOf(located: Located, { onBehalf }: RetrieveOptions): () => Fetch {
+    const { id, sha256 } = located.file;
+    const { record, ticket, away } = located;
+    const holders = this.#others(located.file.holders);
+    const more = { ...(away !== undefined && { away }), ...(onBehalf !== undefined && { onBehalf }) };
+    return () => this.#deps.fetcher.start({ id, record, ticket, sha256, holders, ...more });
+  }
+
+  /**
+   * The whole file, fetched if it is not here, perhaps with its bytes; errors as {@link retrieve} and as those of a fetch. Small ones are fetched
+   * together with others that are wanted at the same time.
+   */
+  async retrieveWhole(
+    ref: string,
+    options: RetrieveOptions,
+    signal: AbortSignal,
+  ): Promise<Pick<Retrieved, 'located' | 'refetch'> & SmallFetchOutcome> {
+    const located = await this.locate(ref, options, signal).catch((thrown: unknown) => {
+      if (signal.aborted || !isAway(toShoalError(thrown))) throw thrown;
+      // What can be had without the index is found out below.
+      return undefined;
+    });
+    if (located !== undefined && this.#goesWithOthers(located)) {
+      const refetch = this.#fetchOf(located, options);
+      return { located, refetch, ...(await this.#fetchSmall(located, refetch, signal)) };
+    }
+    const opened =
+      located === undefined ? await this.retrieve(ref, options, signal) : await this.open(located, options);
+    const { file, fetch, refetch } = opened;
+    if (file !== undefined) return { located, refetch, file, receivedBytes: 0, peers: 0 };
+    if (fetch === undefined) throw new ShoalError('internal', 'a file was retrieved that is neither here nor fetched');
+    return { located: opened.located, refetch, ...(await fetch.finished(signal)) };
+  }
+
+  /** Whether it is small, and nothing of it is here or on its way. */
+  #goesWithOthers({ file: { id, size } }: Located): boolean {
+    const { store, fetcher } = this.#deps;
+    return size <= SMALL_FILE_BYTES && store.get(id) === undefined && fetcher.get(id) === undefined;
+  }
+
+  #fetchSmall(
+    { file, record, ticket }: Located,
+    refetch: () => Fetch,
+    signal: AbortSignal,
+  ): Promise<SmallFetchOutcome> {
+    const { id, size, visibility } = file;
+    const fetching = this.#deps.smallFetcher.fetch({
+      ...{ id, size, record, holders: this.#others(file.holders) },
+      ticket: visibility === 'public' ? '' : ticket,
+      otherwise: () => refetch().finished(UNLIMITED),
+    });
+    return unlessAborted(fetching, signal);
   }
 
   async #locateOnce(ref: string, { onBehalf }: RetrieveOptions, signal: AbortSignal): Promise<Located> {

@@ -7,7 +7,7 @@
 export const SMALL_FILE_BYTES = 256 * 1024;
 
 /** Files that are worked on at once, in one call. */
-export const SMALL_FILES_AT_ONCE = 64;
+export const SMALL_FILES_AT_ONCE = 128;
 
 /** Bytes of files in one message, or more by less than a file. */
 const BATCH_BYTES = 1024 * 1024;

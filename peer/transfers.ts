@@ -8,7 +8,7 @@ import type { ChunkStore } from './chunk-store.js';
 import { visibilityOf } from './control/files.js';
 import type { Membership } from './membership.js';
 import type { PeerMetrics } from './metrics.js';
-import { fetchObserver, transferObserver } from './observers.js';
+import { fetchObserver, smallFetchObserver, transferObserver } from './observers.js';
 import type { OrderRunner } from './orders.js';
 import type { Publisher } from './publish.js';
 import { isPublic } from './records.js';
@@ -16,6 +16,7 @@ import { ChannelPool } from './swarm/channel-pool.js';
 import { Fetcher, type FetcherOptions, type FetchRequest } from './swarm/fetch.js';
 import { loadPeerService } from './swarm/peer-service.js';
 import { RemotePeers } from './swarm/remote-peer.js';
+import { SmallFetcher } from './swarm/small-fetcher.js';
 import { TransferServer } from './swarm/transfer-server.js';
 import type { TicketVerifier } from './tickets.js';
 import type { TlsIdentity } from './tls/tls-identity.js';
@@ -115,21 +116,8 @@ export function createFetcher(
           throw new ShoalError('unavailable', 'only an order of the index tells who holds this file', { cause: error });
         }
       },
-      report: (id, peer) => {
-        const reported = Promise.resolve().then(() => index.report(membership.auth(), { id, peer, reason: 'corrupt' }));
-        reported.catch((error: unknown) =>
-          log.warn({ id, peer, error }, 'could not report a peer that sent bad bytes'),
-        );
-      },
-      checkRecords: async (id, records) => {
-        const checked = await Promise.allSettled(records.map((record) => verifier.verifyRecord(record)));
-        const good = checked.flatMap((result, i) => {
-          const record = records[i];
-          const isGood = result.status === 'fulfilled' && result.value.id === id && record !== undefined;
-          return isGood ? [{ record, sha256: result.value.sha256 }] : [];
-        });
-        return { records: good.map(({ record }) => record), sha256: good[0]?.sha256 };
-      },
+      report: (id, peer) => reportCorrupt(parts, id, peer),
+      checkRecords: (id, records) => goodRecords(verifier, id, records),
       log,
       observer: fetchObserver(metrics),
       now: () => performance.now(),
@@ -137,6 +125,43 @@ export function createFetcher(
     },
     { ...FETCHER_OPTIONS, ...options },
   );
+}
+
+/** The fetching side of many small files. */
+export function createSmallFetcher(parts: TransferParts, { peers }: { readonly peers: RemotePeers }): SmallFetcher {
+  const { store, membership, verifier, metrics } = parts;
+  return new SmallFetcher(
+    {
+      store,
+      peers,
+      membership,
+      checkRecords: (id, records) => goodRecords(verifier, id, records),
+      report: (id, peer) => reportCorrupt(parts, id, peer),
+      observer: smallFetchObserver(metrics),
+      now: () => performance.now(),
+      random: Math.random,
+    },
+    { silentMs: FETCHER_OPTIONS.silentMs },
+  );
+}
+
+function reportCorrupt({ index, membership, log }: TransferParts, id: string, peer: string): void {
+  const reported = Promise.resolve().then(() => index.report(membership.auth(), { id, peer, reason: 'corrupt' }));
+  reported.catch((error: unknown) => log.warn({ id, peer, error }, 'could not report a peer that sent bad bytes'));
+}
+
+async function goodRecords(
+  verifier: TicketVerifier,
+  id: string,
+  records: readonly string[],
+): Promise<{ readonly records: readonly string[]; readonly sha256: string | undefined }> {
+  const checked = await Promise.allSettled(records.map((record) => verifier.verifyRecord(record)));
+  const good = checked.flatMap((result, i) => {
+    const record = records[i];
+    const isGood = result.status === 'fulfilled' && result.value.id === id && record !== undefined;
+    return isGood ? [{ record, sha256: result.value.sha256 }] : [];
+  });
+  return { records: good.map(({ record }) => record), sha256: good[0]?.sha256 };
 }
 
 /** The serving side. */

@@ -180,10 +180,12 @@ class ShoalCrowd implements Crowd {
   }
 }
 
-/** Bytes of chunks that a peer has received since it was started. */
+/** Bytes that a peer has received from others since it was started: chunks, and whole small files. */
 async function receivedBytes(url: string): Promise<number> {
   const metrics = await (await fetch(`${url}/metrics`)).text();
-  const bytes = /^shoal_peer_received_bytes_total\{kind="exchange"\} (\d+)$/m.exec(metrics)?.[1];
-  if (bytes === undefined) throw new Error(`${url}/metrics does not say how much was received`);
-  return Number(bytes);
+  return ['exchange', 'download'].reduce((sum, kind) => {
+    const bytes = new RegExp(`^shoal_peer_received_bytes_total\\{kind="${kind}"\\} (\\d+)$`, 'm').exec(metrics)?.[1];
+    if (bytes === undefined) throw new Error(`${url}/metrics does not say how much was received by ${kind}`);
+    return sum + Number(bytes);
+  }, 0);
 }

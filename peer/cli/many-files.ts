@@ -4,17 +4,19 @@ import { reportFailure } from './failure.js';
 import { formatDuration, formatRate, formatSize, plural } from './format.js';
 
 /*
- * A command about many files: some are worked on at once, each that is done is reported in the order in which it was
- * given, each that fails is told by name, and the others go on.
+ * A command about many files: some are worked on at once, each that is done is reported, each that fails is told by name,
+ * and the others go on.
  */
 
 /** What is to be done with each of many files. */
 export interface ManyFiles<I, R> {
   readonly items: readonly I[];
+  /** Whether results are reported in the order of the items, or else as they come. */
+  readonly isInOrder: boolean;
   /** What a failure of it is told with. */
   readonly labelOf: (item: I) => string;
   readonly work: (item: I) => Promise<R>;
-  /** Reports what is done, in order, as soon as all before it are. */
+  /** Reports what is done: in order, as soon as all before it are, or at once. */
   readonly report: (done: readonly R[]) => Promise<void>;
   /** Whether every other file would fail in the same way, so that going on is no use. */
   readonly endsAll: (error: ShoalError) => boolean | Promise<boolean>;
@@ -50,6 +52,7 @@ class Run<I, R> {
   #next = 0;
   #failed = 0;
   #reported = 0;
+  #unreported: R[] = [];
   #reporting: Promise<void> = Promise.resolve();
   #failing: Promise<void> = Promise.resolve();
   /** What all others would fail with. */
@@ -65,7 +68,9 @@ class Run<I, R> {
     for (let at = this.#next++; at < items.length && this.#endedBy === undefined; at = this.#next++) {
       const item = items[at] as I;
       try {
-        this.#results[at] = { done: await work(item) };
+        const done = await work(item);
+        this.#results[at] = { done };
+        if (!this.#files.isInOrder) this.#unreported.push(done);
       } catch (thrown) {
         this.#context.signal.throwIfAborted();
         this.#results[at] = 'failed';
@@ -106,10 +111,11 @@ class Run<I, R> {
   /** One report after the other, and what is ready meanwhile goes together. */
   #report(): Promise<void> {
     this.#reporting = this.#reporting.then(async () => {
-      const ready: R[] = [];
+      const ready = this.#unreported;
+      this.#unreported = [];
       for (let result = this.#results[this.#reported]; result !== undefined; result = this.#results[this.#reported]) {
         this.#reported += 1;
-        if (result !== 'failed') ready.push(result.done);
+        if (this.#files.isInOrder && result !== 'failed') ready.push(result.done);
       }
       if (ready.length > 0) await this.#files.report(ready);
     });

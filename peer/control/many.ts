@@ -18,6 +18,8 @@ import type { PeerMetrics } from '../metrics.js';
 import type { Publisher } from '../publish.js';
 import type { Retriever } from '../retrieve.js';
 import { SMALL_FILE_BYTES, SMALL_FILES_AT_ONCE } from '../small-files.js';
+import type { StoredFile } from '../stored-file.js';
+import type { Fetch } from '../swarm/fetch.js';
 import { readThrough } from '../swarm/read-through.js';
 import { AnswerQueue } from './answer-queue.js';
 import type { CallEdge, Caller, EventSink } from './call.js';
@@ -33,7 +35,7 @@ import { entryOf, fileEntry } from './messages.js';
 /** What the calls about many files work with. */
 export interface ManyDeps {
   readonly publisher: Pick<Publisher, 'publish'>;
-  readonly retriever: Pick<Retriever, 'retrieve'>;
+  readonly retriever: Pick<Retriever, 'retrieveWhole'>;
   readonly metrics: Pick<PeerMetrics, 'receivedBytes'>;
 }
 
@@ -113,22 +115,23 @@ async function getOne(
 ): Promise<{ readonly file: FetchedFile }> {
   const { onBehalf, signal } = caller;
   const onWaiting = (detail: string) => sink.sendProgress(waiting(detail));
-  const retrieved = await retriever.retrieve(named(ref), { onBehalf, onWaiting }, signal);
-  const { located, refetch } = retrieved;
-  const outcome = await retrieved.fetch?.finished(signal);
-  const file = retrieved.file ?? outcome?.file;
-  if (file === undefined) throw new ShoalError('internal', 'a file was retrieved that is neither here nor fetched');
+  const options = { onBehalf, onWaiting };
+  const { located, refetch, file, ...outcome } = await retriever.retrieveWhole(named(ref), options, signal);
   if (file.size > SMALL_FILE_BYTES) throw tooLarge(ref);
-  const parts: Buffer[] = [];
-  for await (const part of readThrough({ refetch }, file, { offset: 0, length: file.size }, signal)) parts.push(part);
   return {
     file: {
       file: located === undefined ? entryOf(file) : fileEntry(located.file),
       sha256: located?.file.sha256 ?? file.sha256 ?? '',
-      data: Buffer.concat(parts),
-      done: { receivedBytes: outcome?.receivedBytes ?? 0, peers: outcome?.peers ?? 0 },
+      data: outcome.bytes ?? (await allBytes(file, refetch, signal)),
+      done: { receivedBytes: outcome.receivedBytes, peers: outcome.peers },
     },
   };
+}
+
+async function allBytes(file: StoredFile, refetch: () => Fetch, signal: AbortSignal): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of readThrough({ refetch }, file, { offset: 0, length: file.size }, signal)) parts.push(part);
+  return Buffer.concat(parts);
 }
 
 /** Works on all files and answers each: that one fails is an answer like others. Rejects when the call is over. */

@@ -52,9 +52,19 @@ class Scene {
     };
     const verifier = new TicketVerifier({ clockToleranceSeconds: 0 });
     verifier.setKeys([signer.publicJwk]);
+    // What the door reads comes chunk by chunk.
+    const smallFetcher = { fetch: () => Promise.reject(new Error('nobody asks for small files')) };
     const wait = new IndexWait({ log: pino({ level: 'silent' }) }, { waitMs: 0 });
     const deps: Pick<HttpDoorDeps, 'retriever' | 'store' | 'log' | 'metrics' | 'membership' | 'readiness'> = {
-      retriever: new Retriever({ index, membership, verifier, store: near.store, fetcher: near.fetcher, wait }),
+      retriever: new Retriever({
+        index,
+        membership,
+        verifier,
+        store: near.store,
+        fetcher: near.fetcher,
+        smallFetcher,
+        wait,
+      }),
       store: near.store,
       log: pino({ level: 'silent' }),
       metrics: this.metrics,

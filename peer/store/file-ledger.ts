@@ -10,7 +10,7 @@ import type { StorePaths } from './store-paths.js';
 import type { Syncer } from './syncer.js';
 
 /** What is noted about a file besides its chunks. */
-export type FileNotes = Pick<FileInfo, 'sha256' | 'isHashedHere' | 'records' | 'isDamaged'>;
+export type FileNotes = Pick<FileInfo, 'sha256' | 'isHashedHere' | 'records' | 'isDamaged' | 'unsyncedBoot'>;
 
 /** What ledgers share. */
 export interface LedgerDeps {
@@ -56,6 +56,11 @@ export class FileLedger {
   }
 
   /** Whether the disk says that the file is whole and durable. */
+  get isDurable(): boolean {
+    return this.#isWhole && this.#notes.unsyncedBoot === undefined;
+  }
+
+  /** Whether the disk says that the file is whole. */
   get isWhole(): boolean {
     return this.#isWhole;
   }
@@ -79,7 +84,7 @@ export class FileLedger {
   setWhole(sha256?: string): Promise<void> {
     return this.#turn(async () => {
       const hash = sha256 === undefined ? {} : { sha256, isHashedHere: true };
-      const notes = { ...this.#notes, ...hash, isDamaged: false };
+      const notes = { ...this.#notes, ...hash, isDamaged: false, unsyncedBoot: undefined };
       await this.#write({ ...notes, isComplete: true }, { durable: true });
       this.#notes = notes;
       this.#isWhole = true;
@@ -90,7 +95,7 @@ export class FileLedger {
   /** Notes that chunks were found damaged, and that what is in `have`, read at its turn, is what is left. */
   lose(chunks: readonly number[], have: ReadonlyChunkSet): Promise<void> {
     return this.#turn(async () => {
-      const notes = { ...this.#notes, isDamaged: true };
+      const notes = { ...this.#notes, isDamaged: true, unsyncedBoot: undefined };
       if (!this.#isWhole) await Promise.all(chunks.map((index) => this.#journal.forget(index)));
       // A crash between the two leaves "whole": the damage will be found again.
       else await this.#journal.replace(have);

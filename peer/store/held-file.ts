@@ -242,7 +242,7 @@ export class HeldFile implements StoredFile {
 
   async whenDurable(): Promise<void> {
     this.#refuseAfterEnd();
-    if (this.#ledger.isWhole) return;
+    if (this.#ledger.isDurable) return;
     if (!this.isComplete) throw new ShoalError('not_found', `file ${this.id} is not whole here`);
     this.#finishing ??= this.#finish().finally(() => {
       this.#finishing = undefined;

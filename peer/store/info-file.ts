@@ -9,8 +9,10 @@ import type { Syncer } from './syncer.js';
 /** All that the store keeps of a file besides its bytes. */
 export interface FileInfo {
   readonly manifest: Manifest;
-  /** Whether every chunk is held and durable. If not, the journal tells which are. */
+  /** Whether every chunk is held and durable, but see `unsyncedBoot`. If not, the journal tells which are. */
   readonly isComplete: boolean;
+  /** The boot of the machine in which a complete file was written, when nobody has waited for the disk. */
+  readonly unsyncedBoot?: string | undefined;
   readonly sha256: string | undefined;
   /** Whether this store computed `sha256` itself. */
   readonly isHashedHere: boolean;
@@ -33,6 +35,7 @@ const headerSchema = z.object({
   records: z.array(z.string()),
   // Left out when it is not so: files from before there was such a field are read the same way.
   damaged: z.literal(true).optional(),
+  unsyncedBoot: z.string().optional(),
 });
 
 /** The form on disk. */
@@ -44,6 +47,7 @@ export function encodeInfo(info: FileInfo): Buffer {
       hashedHere: info.isHashedHere,
       records: [...info.records],
       ...(info.isDamaged && { damaged: true }),
+      ...(info.unsyncedBoot !== undefined && { unsyncedBoot: info.unsyncedBoot }),
     } satisfies z.input<typeof headerSchema>),
   );
   const fixed = Buffer.allocUnsafe(FIXED_BYTES);
@@ -77,6 +81,7 @@ export function decodeInfo(bytes: Buffer, id: string): FileInfo {
     isHashedHere: header.data.hashedHere,
     records: header.data.records,
     isDamaged: header.data.damaged === true,
+    unsyncedBoot: header.data.unsyncedBoot,
   };
 }
 

@@ -29,6 +29,13 @@ export interface IngestOptions {
    * too late.
    */
   onKept?(id: string): void;
+  /** Records of the file, known to be good: then it has them from the start. */
+  readonly records?: readonly string[];
+  /**
+   * Whether a new file is durable when it is here; it is when this is not given. If not, a crash of the machine may take
+   * it, and only that: it is checked after one before it counts as held.
+   */
+  readonly isDurable?: boolean;
 }
 
 /** What ingests share. */
@@ -232,7 +239,8 @@ export class Ingester {
   }
 }
 
-function manifestOf(bytes: Buffer): Manifest {
+/** The manifest of a file that has these bytes. */
+export function manifestOf(bytes: Buffer): Manifest {
   const size = bytes.length;
   const chunkBytes = chunkBytesFor(size);
   const digests: Buffer[] = [];

@@ -86,6 +86,11 @@ function read(deps: ScanDeps, id: string, suffixes: ReadonlySet<string>): FoundF
   const dataBytes = sizeOfData(paths.data(id));
   const fits = (index: number): boolean => Math.min(size, (index + 1) * chunkBytesFor(size)) <= dataBytes;
 
+  if (info.isComplete && info.unsyncedBoot !== undefined && info.unsyncedBoot !== boot) {
+    const { have: claimed, lost } = split(ChunkSet.full(chunkCount), fits);
+    const partial = { ...info, isComplete: false, unsyncedBoot: undefined };
+    return { info: partial, have: new ChunkSet(chunkCount), claimed, lost };
+  }
   if (info.isComplete) {
     if (suffixes.has(SUFFIX.journal)) fs.unlinkSync(paths.journal(id));
     return { info, claimed: new ChunkSet(chunkCount), ...split(ChunkSet.full(chunkCount), fits) };

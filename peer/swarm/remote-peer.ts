@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { type ClientReadableStream, Metadata, type MethodDefinition, type ServiceError } from '@grpc/grpc-js';
 import { abortError, ShoalError } from '../../common/errors.js';
+import type { DownloadedFile__Output } from '../../proto/gen/shoal/peer/v1/DownloadedFile.js';
 import type { DownloadHeader__Output } from '../../proto/gen/shoal/peer/v1/DownloadHeader.js';
+import type { DownloadManyResponse__Output } from '../../proto/gen/shoal/peer/v1/DownloadManyResponse.js';
 import type { DownloadResponse__Output } from '../../proto/gen/shoal/peer/v1/DownloadResponse.js';
 import type { ExchangeRequest } from '../../proto/gen/shoal/peer/v1/ExchangeRequest.js';
 import type { GetInfoResponse__Output } from '../../proto/gen/shoal/peer/v1/GetInfoResponse.js';
@@ -212,6 +214,43 @@ export class RemotePeers {
       }
     }
     return { header, data: data() };
+  }
+
+  /**
+   * Whole small files; each is told once, with its bytes (not checked) or why there are none. Rejects when the call fails,
+   * or when nothing comes for `silentMs`.
+   */
+  async downloadMany(
+    address: string,
+    request: {
+      readonly ticket: string;
+      readonly files: readonly { readonly fileId: string; readonly ticket: string }[];
+      readonly silentMs: number;
+    },
+    onFile: (file: DownloadedFile__Output) => void,
+  ): Promise<void> {
+    const { client, release } = this.#pool.use(address);
+    const method = this.#service.DownloadMany as unknown as MethodDefinition<object, DownloadManyResponse__Output>;
+    const call: ClientReadableStream<DownloadManyResponse__Output> = client.makeServerStreamRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      { files: request.files },
+      bearer(request.ticket),
+    );
+    const watchdog = setTimeout(() => call.cancel(), request.silentMs);
+    try {
+      for await (const { files } of call as AsyncIterable<DownloadManyResponse__Output>) {
+        watchdog.refresh();
+        for (const file of files) onFile(file);
+      }
+      release();
+    } catch (error) {
+      release(error as ServiceError);
+      throw fromGrpcError(error);
+    } finally {
+      clearTimeout(watchdog);
+    }
   }
 
   close(): void {

@@ -14,6 +14,8 @@ import { ShoalError, toShoalError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
 import { VERSION } from '../../common/version.js';
 import { isFileId, type TicketClaims } from '../../index-server/api.js';
+import type { DownloadManyRequest__Output } from '../../proto/gen/shoal/peer/v1/DownloadManyRequest.js';
+import type { DownloadManyResponse } from '../../proto/gen/shoal/peer/v1/DownloadManyResponse.js';
 import type { DownloadRequest__Output } from '../../proto/gen/shoal/peer/v1/DownloadRequest.js';
 import type { DownloadResponse } from '../../proto/gen/shoal/peer/v1/DownloadResponse.js';
 import type { ExchangeRequest__Output } from '../../proto/gen/shoal/peer/v1/ExchangeRequest.js';
@@ -37,6 +39,7 @@ import { type ExchangeAnswer, type loadPeerService, PEER_SERVICE } from './peer-
 import { readThrough } from './read-through.js';
 import { createReflection } from './reflection.js';
 import { SentChunks } from './send-queue.js';
+import { sendSmallFiles } from './send-small-files.js';
 
 /** What the handlers need of the rest of the peer. */
 export interface TransferServerDeps {
@@ -77,7 +80,7 @@ export interface TransferObserver {
   refusedConnection(reason: RefusalReason): void;
   /** A stream on which this peer serves began (+1) or ended (-1). */
   serving(kind: 'exchange' | 'download', change: 1 | -1): void;
-  call(method: 'Exchange' | 'Download' | 'Upload' | 'Replicate' | 'GetInfo', code: string): void;
+  call(method: 'Exchange' | 'Download' | 'DownloadMany' | 'Upload' | 'Replicate' | 'GetInfo', code: string): void;
 }
 
 /** Settings of the server. */
@@ -136,6 +139,8 @@ export class TransferServer {
       Exchange: (call: ServerDuplexStream<ExchangeRequest__Output, ExchangeAnswer>) =>
         void this.#exchange(overGrpc(call)),
       Download: (call: ServerWritableStream<DownloadRequest__Output, DownloadResponse>) => void this.#download(call),
+      DownloadMany: (call: ServerWritableStream<DownloadManyRequest__Output, DownloadManyResponse>) =>
+        void this.#downloadMany(call),
       Upload: (call: ServerReadableStream<UploadRequest__Output, UploadResponse>, callback: sendUnaryData<object>) =>
         void this.#answer('Upload', callback, call, (signal) => this.#upload(call, signal)),
       Replicate: (call: ServerUnaryCall<ReplicateRequest__Output, object>, callback: sendUnaryData<object>) =>
@@ -333,6 +338,35 @@ export class TransferServer {
     this.#end(call, 'Download', failure);
   }
 
+  async #downloadMany(call: ServerWritableStream<DownloadManyRequest__Output, DownloadManyResponse>): Promise<void> {
+    const abort = new AbortController();
+    call.on('cancelled', () => abort.abort(new ShoalError('cancelled', 'cancelled by the caller')));
+    const { observer } = this.#deps;
+    observer.serving('download', 1);
+    let failure: unknown;
+    try {
+      const own = await this.#authorize(authorizationOf(call.metadata));
+      await sendSmallFiles(
+        call.request,
+        {
+          fileOf: async ({ fileId, ticket }) => {
+            const { claims } = ticket === '' ? own : await this.#authorize(`Bearer ${ticket}`);
+            return (await this.#readableFile(claims, fileId)).file;
+          },
+          send: async (files) => {
+            for (const { data } of files) observer.sentBytes('download', data?.length ?? 0);
+            if (!call.write({ files })) await drained(call, abort.signal);
+          },
+        },
+        abort.signal,
+      );
+    } catch (error) {
+      failure = error;
+    }
+    observer.serving('download', -1);
+    this.#end(call, 'DownloadMany', failure);
+  }
+
   async #upload(
     call: ServerReadableStream<UploadRequest__Output, UploadResponse>,
     signal: AbortSignal,
@@ -400,13 +434,21 @@ export class TransferServer {
     id: string,
   ): Promise<{ readonly file: StoredFile; readonly isPublic: boolean; readonly token: string }> {
     const { claims, token } = await this.#authorize(authorization);
+    return { ...(await this.#readableFile(claims, id)), token };
+  }
+
+  /** As {@link #authorizedFile}, of what a ticket says that was checked. */
+  async #readableFile(
+    claims: TicketClaims,
+    id: string,
+  ): Promise<{ readonly file: StoredFile; readonly isPublic: boolean }> {
     checkFileId(id);
     const file = this.#deps.file(id);
     const isPublic = file !== undefined && (await this.#deps.isPublic(file));
     const mayRead = claims.act === 'read' ? claims.file === id : claims.act === 'peer' && isPublic;
     if (claims.act === 'read' && !mayRead) throw new ShoalError('denied', `this ticket is not for file ${id}`);
     if (file === undefined || !mayRead) throw new ShoalError('not_found', `this peer does not serve file ${id}`);
-    return { file, isPublic, token };
+    return { file, isPublic };
   }
 
   /** Runs a handler that gives one answer. */

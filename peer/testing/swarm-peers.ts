@@ -1,10 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
+import { Server, ServerCredentials, type ServerDuplexStream, type ServerWritableStream } from '@grpc/grpc-js';
 import { ShoalError } from '../../common/errors.js';
 import { createLogger } from '../../common/log.js';
 import type { Holder, TicketClaims } from '../../index-server/api.js';
+import type { DownloadManyRequest__Output } from '../../proto/gen/shoal/peer/v1/DownloadManyRequest.js';
+import type { DownloadManyResponse } from '../../proto/gen/shoal/peer/v1/DownloadManyResponse.js';
 import type { ExchangeRequest__Output } from '../../proto/gen/shoal/peer/v1/ExchangeRequest.js';
 import { ChunkStore } from '../chunk-store.js';
 import { Hasher } from '../hasher.js';
@@ -227,6 +229,7 @@ export async function startBadPeer(
   server.addService(peerService.service, {
     Exchange: exchange,
     Download: nothing,
+    DownloadMany: nothing,
     Upload: nothing,
     Replicate: nothing,
     GetInfo: nothing,
@@ -242,6 +245,37 @@ export async function startBadPeer(
       for (const timer of sessions) clearInterval(timer);
       server.forceShutdown();
     },
+  };
+}
+
+/** Starts a peer that is asked for small files and sends other bytes, nothing, or a refusal for each. */
+export async function startBadSmallPeer(
+  name: string,
+  nature: 'lying' | 'silent' | 'refusing',
+): Promise<{ holder: Holder; close(): void }> {
+  const server = new Server();
+  const answer = ({ fileId }: { readonly fileId: string }) =>
+    nature === 'lying' ? { fileId, data: Buffer.from('other') } : { fileId, code: 'not_found' };
+  server.addService(peerService.service, {
+    Exchange: nothing,
+    Download: nothing,
+    DownloadMany: (call: ServerWritableStream<DownloadManyRequest__Output, DownloadManyResponse>) => {
+      if (nature === 'silent') return;
+      call.write({ files: call.request.files.map(answer) });
+      call.end();
+    },
+    Upload: nothing,
+    Replicate: nothing,
+    GetInfo: nothing,
+  });
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
+  });
+  return {
+    holder: { peer: name, address: `127.0.0.1:${port}`, complete: true },
+    close: () => server.forceShutdown(),
   };
 }
 

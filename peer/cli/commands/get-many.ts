@@ -26,8 +26,8 @@ const ALREADY_THERE = new ShoalError('conflict', 'the file is there already');
 type Wanted = PlacedFile | { readonly ref: string };
 
 /**
- * Fetches several files: those of `PREFIX/` into a folder, others as {@link getFile} does. Each is reported in the order
- * given; one that fails is told by name and the others go on. Returns the exit code.
+ * Fetches several files: those of `PREFIX/` into a folder, others as {@link getFile} does. Each is reported, those of a
+ * prefix as they come; one that fails is told by name and the others go on. Returns the exit code.
  */
 export async function getMany(context: CommandContext, refs: readonly string[], options: GetOptions): Promise<number> {
   const isOneValue = context.options.format === 'json';
@@ -66,10 +66,21 @@ async function expanded(
   const client = await context.connect();
   const wanted: Wanted[] = [];
   for (const ref of refs) {
-    if (isPrefix(ref)) wanted.push(...(await filesOf(client, ref, { to, cwd: context.io.cwd })));
+    // In the order of chance: peers that want the same set have different parts of it to give each other.
+    if (isPrefix(ref)) wanted.push(...shuffled(await filesOf(client, ref, { to, cwd: context.io.cwd })));
     else wanted.push({ ref });
   }
   return wanted;
+}
+
+/** A copy in the order of chance (Fisher and Yates). */
+function shuffled<T>(items: readonly T[]): T[] {
+  const all = [...items];
+  for (let at = all.length - 1; at > 0; at -= 1) {
+    const other = Math.floor(Math.random() * (at + 1));
+    [all[at], all[other]] = [all[other] as T, all[at] as T];
+  }
+  return all;
 }
 
 type SmallGets = SmallFilesCall<{ readonly ref: string }, GetManyResult__Output>;
@@ -104,6 +115,7 @@ class Batch {
       this.#context,
       {
         items: this.#wanted,
+        isInOrder: this.#wanted.every((file) => 'ref' in file),
         labelOf: (file: Wanted) => ('ref' in file ? file.ref : file.name),
         work: (file) => this.#get(file),
         report,

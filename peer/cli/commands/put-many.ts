@@ -69,6 +69,7 @@ class Batch {
       this.#context,
       {
         items: this.#sources,
+        isInOrder: true,
         labelOf: ({ file }: Source) => file,
         work: (source) => this.#put(source),
         report,
