@@ -14,8 +14,9 @@ const USAGE = `npm run bench:swarm [-- OPTION ...]
   --scenario ID[,ID ...]   what to measure (default crowd-4)
   --all                    every scenario there is; takes more than an hour
   --list                   prints the scenarios and ends
-  --peers N --mbit N --mib N
-                           a crowd of your own instead: peers that want the file, rate of each link, size
+  --peers N --mbit N --mib N [--files N]
+                           a crowd of your own instead: peers that want the file, rate of each link, size; with
+                           --files a folder of so many files
   --systems NAME[,NAME]    of shoal, libtorrent, aria2, curl, rsync (default all)
   --congestion-control NAME
                            of TCP, at every node (default cubic, as on most machines, where the kernel has it)
@@ -23,7 +24,9 @@ const USAGE = `npm run bench:swarm [-- OPTION ...]
   --dir FOLDER             where the data goes while it runs (default data)`;
 
 setUp();
-const { SCENARIOS, DEFAULT_SCENARIOS, crowdScenario } = await import('../dist/load-tests/swarm/scenarios.js');
+const { SCENARIOS, DEFAULT_SCENARIOS, crowdScenario, setScenario } = await import(
+  '../dist/load-tests/swarm/scenarios.js'
+);
 const { SYSTEM_NAMES } = await import('../dist/load-tests/swarm/crowd.js');
 const { MOST_NODES } = await import('../dist/load-tests/swarm/lab-plan.js');
 
@@ -81,6 +84,7 @@ function readOptions() {
         peers: { type: 'string' },
         mbit: { type: 'string' },
         mib: { type: 'string' },
+        files: { type: 'string' },
         systems: { type: 'string', default: SYSTEM_NAMES.join(',') },
         'congestion-control': { type: 'string' },
         runs: { type: 'string', default: '3' },
@@ -104,19 +108,18 @@ function readOptions() {
   }
 }
 
-function scenariosOf({ scenario, all, peers, mbit, mib }) {
+function scenariosOf({ scenario, all, peers, mbit, mib, files }) {
   const own = [peers, mbit, mib];
   if (own.some((value) => value !== undefined)) {
     if (own.includes(undefined)) throw new Error('--peers, --mbit and --mib go together');
     if (scenario !== undefined || all) throw new Error('a crowd of your own cannot be named too');
+    const crowd = [wholeNumber('--peers', peers, MOST_NODES - 1), wholeNumber('--mbit', mbit, 10_000)];
+    const bytes = wholeNumber('--mib', mib, 2 ** 20) * 2 ** 20;
     return [
-      crowdScenario(
-        wholeNumber('--peers', peers, MOST_NODES - 1),
-        wholeNumber('--mbit', mbit, 10_000),
-        wholeNumber('--mib', mib, 2 ** 20) * 2 ** 20,
-      ),
+      files === undefined ? crowdScenario(...crowd, bytes) : ownSet(crowd, bytes, wholeNumber('--files', files, 1e6)),
     ];
   }
+  if (files !== undefined) throw new Error('--files goes with --peers, --mbit and --mib');
   if (all && scenario !== undefined) throw new Error('--all and --scenario exclude each other');
   if (all) return SCENARIOS;
   const ids = chosen(
@@ -125,6 +128,10 @@ function scenariosOf({ scenario, all, peers, mbit, mib }) {
     SCENARIOS.map(({ id }) => id),
   );
   return SCENARIOS.filter(({ id }) => ids.includes(id));
+}
+
+function ownSet([peers, mbit], bytes, files) {
+  return setScenario(`set-${files}`, { peers, mbit, files, fileBytes: Math.floor(bytes / files) });
 }
 
 /** New network namespaces take over what this machine uses, which is not what the next one does. */

@@ -33,6 +33,20 @@ withMeans('npm run bench:swarm, as root', () => {
     LIMIT_MS,
   );
 
+  test(
+    'measures a small folder, and every file of it comes',
+    () => {
+      const size = ['--peers', '2', '--mbit', '200', '--mib', '1', '--files', '130'];
+      const args = ['--systems', 'shoal,curl,rsync', ...size, '--runs', '1', '--dir', place];
+      const { status, stdout, stderr } = bench(args);
+      expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
+      expect(stdout).toContain('### 130 files of 8,065 bytes to 2 peers at 200 Mbit/s');
+      expect(stdout).toMatch(/^\| Shoal \| 1 \| 2 of 2 \|/m);
+      expect(stdout).toMatch(/^- Shoal: publishing took \d+\.\d s before that\.$/m);
+    },
+    LIMIT_MS,
+  );
+
   test('says that it must run as root where it does not', () => {
     const { status, stderr } = bench(['--dir', place], { uid: 65534 });
     expect({ status, stderr }).toEqual({
@@ -46,7 +60,7 @@ describe('npm run bench:swarm', () => {
   test.each([
     [['--runs', 'many'], "--runs is 'many', not a whole number from 1 to 99"],
     [['--scenario', 'crowd-5'], "--scenario has 'crowd-5', which is none of crowd-4, "],
-    [['--systems', 'ftp'], "--systems has 'ftp', which is none of shoal, curl, aria2, libtorrent"],
+    [['--systems', 'ftp'], "--systems has 'ftp', which is none of shoal, curl, rsync, aria2, libtorrent"],
     [['--peers', '3'], '--peers, --mbit and --mib go together'],
     [['--all', '--scenario', 'crowd-4'], '--all and --scenario exclude each other'],
   ])('refuses %j by name', (args, message) => {

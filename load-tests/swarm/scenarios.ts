@@ -42,7 +42,7 @@ export function crowdScenario(peers: number, mbit: number, bytes: number): Scena
 }
 
 /** So many files of one size in a folder. */
-function setScenario(
+export function setScenario(
   id: string,
   { files, fileBytes, peers, mbit }: { files: number; fileBytes: number; peers: number; mbit: number },
 ): Scenario {

@@ -38,7 +38,7 @@ export async function getMany(context: CommandContext, refs: readonly string[], 
   const outcome = await batch
     .run((some) => (isOneValue ? Promise.resolve() : reportGotten(context, some, undefined)))
     .finally(() => batch.close());
-  if (isOneValue) await reportGotten(context, [], { files: outcome.done });
+  if (isOneValue) await reportGotten(context, [], { files: refs.some(isPrefix) ? byName(outcome.done) : outcome.done });
   noteMany(context, outcome, (context.io.now() - beganMs) / 1000);
   return outcome.exitCode;
 }
@@ -71,6 +71,10 @@ async function expanded(
     else wanted.push({ ref });
   }
   return wanted;
+}
+
+function byName(files: readonly Gotten[]): Gotten[] {
+  return [...files].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** A copy in the order of chance (Fisher and Yates). */
