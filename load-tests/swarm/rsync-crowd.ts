@@ -51,7 +51,9 @@ class RsyncCrowd implements Crowd {
     const configuration = join(folder, 'rsyncd.conf');
     const settings = ['use chroot = no', 'uid = root', 'gid = root', 'max connections = 0', 'reverse lookup = no'];
     await writeFile(configuration, [...settings, '[wanted]', `path = ${file.path}`, 'read only = yes', ''].join('\n'));
-    const daemon = new LabProcess([rsync, '--daemon', '--no-detach', `--config=${configuration}`, `--port=${PORT}`], {
+    const command = [rsync, '--daemon', '--no-detach', `--config=${configuration}`, `--port=${PORT}`];
+    // Node's pipes are sockets, and with a socket as its standard input it takes itself for a child of inetd.
+    const daemon = new LabProcess(['sh', '-c', 'exec "$@" < /dev/null', 'sh', ...command], {
       node,
       environment: bench.environment,
       logFile: join(folder, 'rsyncd.log'),
