@@ -20,6 +20,7 @@ const USAGE = `npm run bench:swarm [-- OPTION ...]
   --systems NAME[,NAME]    of shoal, libtorrent, aria2, curl, rsync (default all)
   --congestion-control NAME
                            of TCP, at every node (default cubic, as on most machines, where the kernel has it)
+  --shaper tbf|htb         the queueing discipline that limits links (default the first that the kernel has)
   --runs N                 how often each is run (default 3; curl runs once)
   --dir FOLDER             where the data goes while it runs (default data)`;
 
@@ -28,7 +29,7 @@ const { SCENARIOS, DEFAULT_SCENARIOS, crowdScenario, setScenario } = await impor
   '../dist/load-tests/swarm/scenarios.js'
 );
 const { SYSTEM_NAMES } = await import('../dist/load-tests/swarm/crowd.js');
-const { MOST_NODES } = await import('../dist/load-tests/swarm/lab-plan.js');
+const { MOST_NODES, SHAPERS } = await import('../dist/load-tests/swarm/lab-plan.js');
 
 const options = readOptions();
 await requireMeans();
@@ -87,6 +88,7 @@ function readOptions() {
         files: { type: 'string' },
         systems: { type: 'string', default: SYSTEM_NAMES.join(',') },
         'congestion-control': { type: 'string' },
+        shaper: { type: 'string', default: SHAPERS.join(',') },
         runs: { type: 'string', default: '3' },
         dir: { type: 'string', default: join(root, 'data') },
         help: { type: 'boolean', short: 'h' },
@@ -98,6 +100,7 @@ function readOptions() {
       runs: wholeNumber('--runs', values.runs, 99),
       scenarios: scenariosOf(values),
       systems: chosen('--systems', values.systems, SYSTEM_NAMES),
+      shapers: chosen('--shaper', values.shaper, SHAPERS),
       congestionControl: congestionControlOf(values['congestion-control']),
       command: ['npm run bench:swarm', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' '),
       parent: values.dir,

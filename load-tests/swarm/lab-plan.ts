@@ -9,7 +9,10 @@
 export type Command = readonly [string, ...string[]];
 
 /** How links are shaped: the queueing discipline of the kernel that does it. */
-export type Shaper = 'tbf' | 'htb';
+export type Shaper = (typeof SHAPERS)[number];
+
+/** Those that a lab knows, the better first. */
+export const SHAPERS = ['tbf', 'htb'] as const;
 
 /** How all links of a lab behave. */
 export interface LinkOptions {

@@ -63,12 +63,12 @@ export class Lab {
   }
 }
 
-/** The discipline that this kernel has. Throws when it has none. */
-export async function findShaper(): Promise<Shaper> {
+/** The first of these disciplines that this kernel has. Throws when it has none. */
+export async function findShaper(candidates: readonly Shaper[]): Promise<Shaper> {
   const troubles: string[] = [];
   await runAll([['ip', 'link', 'add', 'probe', 'type', 'veth', 'peer', 'name', 'probe-peer']]);
   try {
-    for (const shaper of ['tbf', 'htb'] as const) {
+    for (const shaper of candidates) {
       try {
         await runAll(shapeCommands(shaper, 1, 'probe').map((command): Command => ['tc', ...command]));
         return shaper;
@@ -79,7 +79,9 @@ export async function findShaper(): Promise<Shaper> {
   } finally {
     await runAll([['ip', 'link', 'del', 'probe']]);
   }
-  throw new Error(`this kernel shapes no links, for which it needs sch_tbf or sch_htb:\n${troubles.join('\n')}`);
+  throw new Error(
+    `this kernel shapes no links, for which it needs ${candidates.map((name) => `sch_${name}`).join(' or ')}:\n${troubles.join('\n')}`,
+  );
 }
 
 async function runAll(commands: readonly Command[]): Promise<void> {

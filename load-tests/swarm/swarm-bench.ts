@@ -10,7 +10,7 @@ import type { CrowdFile, CrowdSession, CrowdSystem, SystemName } from './crowd.j
 import { type CrowdRun, runCrowd } from './crowd-run.js';
 import { curlSystem } from './curl-crowd.js';
 import { findShaper, Lab } from './lab.js';
-import type { LinkOptions } from './lab-plan.js';
+import type { LinkOptions, Shaper } from './lab-plan.js';
 import { libtorrentSystem } from './libtorrent-crowd.js';
 import { rsyncSystem } from './rsync-crowd.js';
 import type { Scenario } from './scenarios.js';
@@ -30,6 +30,8 @@ export interface SwarmBenchOptions {
   readonly systems: readonly SystemName[];
   /** TCP's congestion control at every node. */
   readonly congestionControl: string;
+  /** Disciplines of the kernel that may shape the links, the first that there is. */
+  readonly shapers: readonly Shaper[];
   /** The command as it was typed, for the report. */
   readonly command: string;
 }
@@ -38,7 +40,7 @@ export interface SwarmBenchOptions {
 export async function runSwarmBench(bench: SwarmBenchEnvironment, options: SwarmBenchOptions): Promise<string> {
   const loadBefore = loadavg()[0] ?? 0;
   const machine = await describeMachine(bench.folder);
-  const links = { shaper: await findShaper(), congestionControl: options.congestionControl };
+  const links = { shaper: await findShaper(options.shapers), congestionControl: options.congestionControl };
   const { systems, missing } = await installedSystems(bench, options.systems);
   const scenarios = [];
   for (const scenario of options.scenarios) {
