@@ -80,3 +80,27 @@ it.each([
   });
   expect(receiver.store.get(id)).toBeUndefined();
 });
+
+it('after a renewal small calls and fetches show what is new', async () => {
+  const theirs = new Authority('theirs');
+  const tls = await newTls({ authority: ours });
+  open.push(() => tls.remove());
+  const receiver = await startSwarmPeer('receiver', { noSourceMs: 300, deps: { identity: tls.identity } });
+  open.push(() => receiver.close());
+  const [before, after] = [await peer('before', { authority: ours }), await peer('after', { authority: theirs })];
+  const signal = forever();
+  expect((await receiver.remote.info(before.holder.address, signal)).peer).toBe('before');
+  await expect(receiver.remote.info(after.holder.address, signal)).rejects.toMatchObject({
+    code: 'unavailable',
+    message: `${after.holder.address}: its certificate is of an authority that is not believed here`,
+  });
+
+  await tls.replace({ authority: theirs });
+  await tls.identity.reload();
+  expect((await receiver.remote.info(after.holder.address, signal)).peer).toBe('after');
+  await expect(receiver.remote.info(before.holder.address, signal)).rejects.toMatchObject({ code: 'unavailable' });
+  const content = randomBytes(300_000);
+  const id = await ingest(after, content);
+  await receiver.fetcher.start({ id, ticket: TICKET, holders: [after.holder] }).finished(signal);
+  expect((await contentOf(receiver, id)).equals(content)).toBe(true);
+});

@@ -93,7 +93,8 @@ export class TlsAcceptor {
     // Of a certificate that Node refuses, the error says nothing.
     const authorization = socket.authorizationError as Error | string | null;
     const { code = '' } = error as NodeJS.ErrnoException;
-    const isAboutCertificate = authorization !== null || code.includes('CERT');
+    // An alert is what the other side says about ours.
+    const isAboutCertificate = authorization !== null || (code.includes('CERT') && !code.includes('ALERT'));
     const detail = authorization === null ? error.message : String(authorization);
     this.#deps.refusals.note(isAboutCertificate ? 'certificate' : 'handshake', { from: socket.remoteAddress, detail });
     socket.destroy();
