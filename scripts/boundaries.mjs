@@ -20,6 +20,16 @@ const WALLS = [
     reason: 'the index server works without any peer; what both need belongs in common',
   },
   {
+    inside: /^peer\/wire\//,
+    mayImport: /^(peer\/(wire|tls)|common)\/|^peer\/grpc\.js$/,
+    reason: 'peer/wire moves messages: it knows neither files nor swarms',
+  },
+  {
+    inside: /^peer\/store\//,
+    mayImport: /^(peer\/store|common)\/|^peer\/(manifest|chunk-set|hasher|stored-file)\.js$/,
+    reason: 'peer/store keeps chunks: it knows neither the network nor who asks',
+  },
+  {
     inside: /^peer\//,
     mayImport: /^(peer|common|proto\/gen)\/|^index-server\/(api|client)\.js$/,
     reason: 'a peer knows of the index server what goes over the network: index-server/api and index-server/client',

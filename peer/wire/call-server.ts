@@ -3,11 +3,11 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { ShoalError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
 import type { Refusals } from '../tls/refusals.js';
-import { TLS_HANDSHAKE, TlsAcceptor } from '../tls/tls-acceptor.js';
 import type { TlsIdentity } from '../tls/tls-identity.js';
 import { CLIENT_PREFACE, FRAME_HEADER_BYTES, FrameType, readFrameHeader, readSettings } from './frames.js';
 import { Http2Connection, type Http2Options } from './http2-connection.js';
 import { IncomingCall } from './incoming-call.js';
+import { TLS_HANDSHAKE, TlsAcceptor } from './tls-acceptor.js';
 
 /*
  * The one port of a peer. Who connects shows with his first frame whether he is a peer of ours (it has a setting that

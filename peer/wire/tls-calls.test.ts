@@ -16,10 +16,10 @@ import { Authority } from '../../scripts/certificates.mjs';
 import { newTls, type TestMaterial, type TestTls } from '../testing/tls.js';
 import { waitFor } from '../testing/wait-for.js';
 import { newDialer, startCallServer, TestCall } from '../testing/wire-calls.js';
-import type { CallDialerOptions } from '../wire/call-dialer.js';
-import type { CallServerOptions } from '../wire/call-server.js';
-import type { IncomingCall } from '../wire/incoming-call.js';
-import type { TlsIdentity } from './tls-identity.js';
+import type { TlsIdentity } from '../tls/tls-identity.js';
+import type { CallDialerOptions } from './call-dialer.js';
+import type { CallServerOptions } from './call-server.js';
+import type { IncomingCall } from './incoming-call.js';
 
 /* Calls over TLS between real ends: who is let in, who is not, and what each is told. */
 

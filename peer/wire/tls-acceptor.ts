@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
-import { goawayFrame, Http2Code, settingsFrame } from '../wire/frames.js';
-import type { Refusals } from './refusals.js';
-import type { TlsIdentity } from './tls-identity.js';
+import type { Refusals } from '../tls/refusals.js';
+import type { TlsIdentity } from '../tls/tls-identity.js';
+import { goawayFrame, Http2Code, settingsFrame } from './frames.js';
 
 /*
  * The TLS side of a peer's port: takes connections as they come, looks at the first byte, and hands on those whose
