@@ -93,9 +93,23 @@ export function blake3(data: Uint8Array): Buffer {
 export function blake3Of(pieces: readonly Uint8Array[]): Buffer {
   const [only] = pieces;
   if (only !== undefined && pieces.length === 1) return blake3Native(only);
-  const hasher = new Blake3Hasher();
+  const hasher = new Blake3();
   for (const piece of pieces) hasher.update(piece);
-  return hasher.digestBuffer();
+  return hasher.digest();
+}
+
+/** BLAKE3 of what comes a piece at a time. */
+export class Blake3 {
+  readonly #hasher = new Blake3Hasher();
+
+  update(piece: Uint8Array): void {
+    this.#hasher.update(piece);
+  }
+
+  /** 32 bytes. Call once, last. */
+  digest(): Buffer {
+    return this.#hasher.digestBuffer();
+  }
 }
 
 /** File id of a manifest in canonical form. */

@@ -37,10 +37,13 @@ export interface StoredFile {
 
   /**
    * A held chunk, checked against its digest on the calling thread (a millisecond at the most): for bytes that nobody
-   * checks after us. Throws as {@link readChunk}, and `corrupt` when they are not those of the manifest: the chunk is
-   * then forgotten.
+   * checks after us. `target` is where to put it, exactly its size. Throws as {@link readChunk}, and `corrupt` when the
+   * bytes are not those of the manifest: the chunk is then forgotten.
    */
-  readVerified(index: number): Promise<Buffer>;
+  readVerified(index: number, target?: Buffer): Promise<Buffer>;
+
+  /** {@link readVerified} without giving it: for chunks that are too large to be kept in memory. Reads into `scratch`. */
+  checkChunk(index: number, scratch: Buffer): Promise<void>;
 
   /** {@link readChunk} from `offset` on into all of `target`, without a copy: the sender's hot path. */
   readInto(index: number, offset: number, target: Buffer): Promise<void>;

@@ -6,6 +6,7 @@ import type { PeerMetrics } from '../metrics.js';
 import type { Publisher } from '../publish.js';
 import type { Retriever } from '../retrieve.js';
 import type { RemotePeers } from '../swarm/remote-peer.js';
+import type { BufferPool } from '../wire/buffer-pool.js';
 import type { Access } from './access.js';
 import type { SeedSessions } from './seed-sessions.js';
 import type { ShareFolder } from './share-folder.js';
@@ -28,6 +29,8 @@ export interface HttpDoorDeps {
   readonly retriever: Pick<Retriever, 'locate' | 'open' | 'retrieve'>;
   readonly publisher: Pick<Publisher, 'publish'>;
   readonly peers: Pick<RemotePeers, 'upload' | 'download'>;
+  /** For the bytes that are on their way to clients. */
+  readonly buffers: Pick<BufferPool, 'take' | 'give'>;
   /** Opened by the caller. */
   readonly sessions: SeedSessions;
   /** Prepared by the caller. */

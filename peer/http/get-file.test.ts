@@ -55,22 +55,24 @@ class Scene {
     // What the door reads comes chunk by chunk.
     const smallFetcher = { fetch: () => Promise.reject(new Error('nobody asks for small files')) };
     const wait = new IndexWait({ log: pino({ level: 'silent' }) }, { waitMs: 0 });
-    const deps: Pick<HttpDoorDeps, 'retriever' | 'store' | 'log' | 'metrics' | 'membership' | 'readiness'> = {
-      retriever: new Retriever({
-        index,
-        membership,
-        verifier,
+    const deps: Pick<HttpDoorDeps, 'retriever' | 'store' | 'log' | 'metrics' | 'membership' | 'readiness' | 'buffers'> =
+      {
+        retriever: new Retriever({
+          index,
+          membership,
+          verifier,
+          store: near.store,
+          fetcher: near.fetcher,
+          smallFetcher,
+          wait,
+        }),
         store: near.store,
-        fetcher: near.fetcher,
-        smallFetcher,
-        wait,
-      }),
-      store: near.store,
-      log: pino({ level: 'silent' }),
-      metrics: this.metrics,
-      membership,
-      readiness: () => ({ isReady: true }),
-    };
+        buffers: near.buffers,
+        log: pino({ level: 'silent' }),
+        metrics: this.metrics,
+        membership,
+        readiness: () => ({ isReady: true }),
+      };
     const options = { loopbackAccess: true, requireLogin: false, idleMs: 500 };
     // Nothing in these tests publishes, or comes by the routes of the original's users.
     this.#server = createDoorServer(createHttpDoor(deps as HttpDoorDeps, options)).listen(0, '127.0.0.1');
@@ -337,6 +339,19 @@ describe('GET of a file', () => {
       expect([path, answer.status, jsonOf(answer)['code']]).toEqual([path, 400, 'invalid']);
     }
     expect(scene.locates).toBe(0);
+  });
+
+  it('takes back the memory of what the system has taken, and no sooner', async () => {
+    const content = randomBytes(4 * MIB);
+    await scene.publish('lent', content);
+    const stream = async function* () {
+      yield content;
+    };
+    await scene.near.store.ingest({ stream: stream() }, { signal: NEVER, onProgress: () => undefined });
+    const before = scene.near.buffers.spoiltBytes;
+    // What is given back is spoilt, so bytes that were still to be sent would be wrong.
+    expect((await scene.ask('lent')).body.equals(content)).toBe(true);
+    expect(scene.near.buffers.spoiltBytes - before).toBe(content.length);
   });
 
   it('counts what it sends', async () => {

@@ -2,6 +2,7 @@ import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Request, Response } from 'express';
 import { ShoalError } from '../../common/errors.js';
 import { readThrough } from '../swarm/read-through.js';
+import type { BufferPool } from '../wire/buffer-pool.js';
 import { clientGone } from './abort.js';
 import { attachment } from './content-disposition.js';
 import type { HttpDoorDeps } from './deps.js';
@@ -13,6 +14,8 @@ import { sendBody } from './send-body.js';
 
 /** What GET and HEAD of a file work with. */
 export interface GetFileDeps extends LocateDeps {
+  /** For the bytes that are on their way to clients. */
+  readonly buffers: Pick<BufferPool, 'take' | 'give'>;
   readonly metrics: Pick<HttpDoorDeps['metrics'], 'sentBytes'>;
 }
 
@@ -73,9 +76,11 @@ async function answer(
     return false;
   }
   const { file, ...source } = await found.open(signal);
-  await sendBody(response, readThrough(source, file, part, signal), {
+  const { buffers } = deps;
+  await sendBody(response, readThrough({ ...source, buffers }, file, part, signal), {
     length: part.length,
     writeHead: () => response.writeHead(part.status, partHeaders(found, part)),
+    onSent: (data) => buffers.give(data),
     idleMs: options.idleMs,
     signal,
   });

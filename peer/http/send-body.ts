@@ -5,8 +5,9 @@ import { drained } from './abort.js';
 /**
  * Writes `source`, which must give `length` bytes (at least one), as the body. `writeHead` is called when the first
  * bytes are there, so that a failure before them can still be told as a problem; the last bytes go out together with
- * the end, a small file in one write with its head. Throws when the source does; what was written then is incomplete
- * and the connection must be broken.
+ * the end, a small file in one write with its head. `onSent` is called with each piece when the system has it and its
+ * memory may be used again; not for what a connection that breaks leaves behind. Throws when the source does; what was
+ * written then is incomplete and the connection must be broken.
  */
 export async function sendBody(
   response: ServerResponse,
@@ -14,6 +15,7 @@ export async function sendBody(
   options: {
     readonly length: number;
     readonly writeHead: () => void;
+    readonly onSent: (data: Buffer) => void;
     readonly idleMs: number;
     readonly signal: AbortSignal;
   },
@@ -23,10 +25,11 @@ export async function sendBody(
     if (sent === 0) options.writeHead();
     sent += data.length;
     if (sent >= options.length) {
-      response.end(data);
+      response.end(data, () => options.onSent(data));
       return;
     }
-    if (!response.write(data)) await drained(response, options.idleMs, options.signal);
+    if (!response.write(data, (error) => error ?? options.onSent(data)))
+      await drained(response, options.idleMs, options.signal);
   }
   throw new ShoalError('internal', `the file ended after ${sent} of ${options.length} bytes`);
 }

@@ -4,7 +4,7 @@ import { ShoalError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
 import type { ChunkSet, ReadonlyChunkSet } from '../chunk-set.js';
 import type { Hasher } from '../hasher.js';
-import { blake3, digestsOf, type Manifest } from '../manifest.js';
+import { Blake3, blake3, digestsOf, type Manifest } from '../manifest.js';
 import type { StoredFile } from '../stored-file.js';
 import { ChunkLayout, verifyChunk } from './chunk-layout.js';
 import { DataFile } from './data-file.js';
@@ -132,12 +132,26 @@ export class HeldFile implements StoredFile {
     return target;
   }
 
-  async readVerified(index: number): Promise<Buffer> {
-    const chunk = await this.readChunk(index);
-    if (blake3(chunk).equals(this.manifest.digest(index))) return chunk;
-    this.#refuseAfterEnd();
-    await this.#forget([index]).noted;
-    throw new ShoalError('corrupt', `chunk ${index} of ${this.id} was damaged on the disk`);
+  async readVerified(index: number, target?: Buffer): Promise<Buffer> {
+    const length = this.#layout.lengthOf(index);
+    const chunk = target ?? Buffer.allocUnsafe(length);
+    if (chunk.length !== length) {
+      throw new ShoalError('invalid', `a buffer of ${chunk.length} bytes for a chunk of ${length}`);
+    }
+    await this.readInto(index, 0, chunk);
+    if (!blake3(chunk).equals(this.manifest.digest(index))) await this.#refuseChunk(index);
+    return chunk;
+  }
+
+  async checkChunk(index: number, scratch: Buffer): Promise<void> {
+    const length = this.#layout.lengthOf(index);
+    const hash = new Blake3();
+    for (let at = 0; at < length; at += scratch.length) {
+      const piece = scratch.subarray(0, length - at);
+      await this.readInto(index, at, piece);
+      hash.update(piece);
+    }
+    if (!hash.digest().equals(this.manifest.digest(index))) await this.#refuseChunk(index);
   }
 
   async readInto(index: number, offset: number, target: Buffer): Promise<void> {
@@ -343,6 +357,13 @@ export class HeldFile implements StoredFile {
     throw new ShoalError('corrupt', `${found.length} chunks of ${this.id} were damaged on the disk`, {
       details: { damagedChunks: found.length },
     });
+  }
+
+  /** Forgets a chunk whose bytes are not those of the manifest; throws that it is so. */
+  async #refuseChunk(index: number): Promise<never> {
+    this.#refuseAfterEnd();
+    await this.#forget([index]).noted;
+    throw new ShoalError('corrupt', `chunk ${index} of ${this.id} was damaged on the disk`);
   }
 
   async #findDamaged(

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
+import { blake3, DIGEST_BYTES, encodeManifest } from '../manifest.js';
 import type { StoredFile } from '../stored-file.js';
 import { type SwarmPeer, startSwarmPeer, TICKET } from '../testing/swarm-peers.js';
 import { waitFor } from '../testing/wait-for.js';
@@ -8,6 +9,7 @@ import { type ChunkSource, readThrough } from './read-through.js';
 /* Reading what the disk has damaged, with and without another good copy. */
 
 const KIB = 1024;
+const LARGE_CHUNK = 1024 * KIB;
 const forever = new AbortController().signal;
 const content = randomBytes(1_000 * KIB);
 
@@ -26,11 +28,12 @@ async function ingest(to: SwarmPeer): Promise<StoredFile> {
   return file;
 }
 
-/** Changes a byte of the third chunk on disk. */
-function damage(peer: SwarmPeer, { id }: StoredFile): void {
-  const at = 2 * 64 * KIB + 5;
+/** Changes a byte on disk, of the third chunk unless told. */
+function damage(peer: SwarmPeer, { id }: StoredFile, at = 2 * 64 * KIB + 5): void {
   const fd = fs.openSync(`${peer.dir}/files/${id.slice(0, 2)}/${id}.data`, 'r+');
-  fs.writeSync(fd, Buffer.of((content[at] ?? 0) ^ 1), 0, 1, at);
+  const byte = Buffer.alloc(1);
+  fs.readSync(fd, byte, 0, 1, at);
+  fs.writeSync(fd, Buffer.of(byte.readUInt8() ^ 1), 0, 1, at);
   fs.closeSync(fd);
 }
 
@@ -54,6 +57,55 @@ function refetchFrom(...holders: SwarmPeer[]) {
 function holdersOf(peers: readonly SwarmPeer[]) {
   return { ticket: TICKET, holders: peers.map(({ holder }) => holder) };
 }
+
+/** A file so large that its chunks are read in pieces, of which a peer has the first two chunks. */
+async function beginLarge(chunks: readonly [Buffer, Buffer]): Promise<StoredFile> {
+  const size = 4096 * LARGE_CHUNK;
+  const digests = Buffer.concat([...chunks.map(blake3), randomBytes(4094 * DIGEST_BYTES)]);
+  const file = await a.store.begin(encodeManifest({ size, chunkBytes: LARGE_CHUNK, digests }));
+  for (const [index, chunk] of chunks.entries()) await file.writeChunk(index, chunk);
+  return file;
+}
+
+describe('a file with large chunks', () => {
+  const chunks = [randomBytes(LARGE_CHUNK), randomBytes(LARGE_CHUNK)] as const;
+  const range = { offset: 5, length: 2 * LARGE_CHUNK - 12 };
+
+  test('is read in pieces, into memory that is used again', async () => {
+    const file = await beginLarge(chunks);
+    const lent = new Set<ArrayBufferLike>();
+    const parts: Buffer[] = [];
+    for await (const part of readThrough({ buffers: a.buffers }, file, range, forever)) {
+      lent.add(part.buffer);
+      parts.push(Buffer.from(part));
+      a.buffers.give(part);
+    }
+    expect(Buffer.concat(parts).equals(Buffer.concat(chunks).subarray(5, -7))).toBe(true);
+    expect(Math.max(...parts.map(({ length }) => length))).toBe(256 * KIB);
+    expect(lent.size).toBeLessThan(parts.length / 2);
+  });
+
+  test('gives out nothing of a chunk of which any byte is damaged', async () => {
+    const file = await beginLarge(chunks);
+    damage(a, file, 2 * LARGE_CHUNK - 1);
+    const parts: Buffer[] = [];
+    const reading = (async () => {
+      for await (const part of readThrough({}, file, range, forever)) parts.push(part);
+    })();
+    await expect(reading).rejects.toMatchObject({ code: 'corrupt' });
+    expect(Buffer.concat(parts).equals(chunks[0].subarray(5))).toBe(true);
+    expect(file.have.has(1)).toBe(false);
+  });
+});
+
+test('memory for what cannot be read is given back', async () => {
+  const file = await ingest(a);
+  damage(a, file);
+  const before = a.buffers.spoiltBytes;
+  const source = { buffers: a.buffers };
+  await expect(read(file, source, { offset: 2 * 64 * KIB, length: 1 })).rejects.toMatchObject({ code: 'corrupt' });
+  expect(a.buffers.spoiltBytes - before).toBe(64 * KIB);
+});
 
 describe('a chunk that the disk has damaged', () => {
   test('is fetched again from who has a good copy', async () => {

@@ -1,5 +1,6 @@
 import { abortError, type ErrorCode, ShoalError, toShoalError } from '../../common/errors.js';
 import type { StoredFile } from '../stored-file.js';
+import type { BufferPool } from '../wire/buffer-pool.js';
 import type { Fetch } from './fetch.js';
 
 /** Chunks asked for ahead of the reader. */
@@ -10,16 +11,22 @@ const REFETCHES = 2;
 /** How a fetch fails that finds no other copy. */
 const NOWHERE: ReadonlySet<ErrorCode> = new Set(['unavailable', 'not_found', 'denied', 'unauthenticated']);
 
-/** Where missing chunks come from. */
+/** Where missing chunks come from, and where they are read into. */
 export interface ChunkSource {
   /** The fetch that is under way, if any. */
   readonly fetch?: Fetch | undefined;
   /** Begins or joins a fetch of what is missing: for chunks that turn out to be damaged here. */
   readonly refetch?: (() => Fetch) | undefined;
+  /** Memory for what is read. Whoever gets a piece gives it back; without a pool it is collected like anything else. */
+  readonly buffers?: Pick<BufferPool, 'take' | 'give'> | undefined;
 }
 
+/** Nothing larger is read, so that many readers of a file with large chunks do not fill the memory. */
+const PIECE_BYTES = 256 * 1024;
+const COLLECTED = { take: (bytes: number) => Buffer.allocUnsafe(bytes), give: () => undefined };
+
 /**
- * Bytes of a file in order, each chunk as soon as it is here, verified as it is read; those that are next are fetched
+ * Bytes of a file in order, in pieces, each chunk as soon as it is here and verified; those that are next are fetched
  * first. A chunk that the disk has damaged is fetched again. Throws what ended the fetch when it ends before the range is
  * read, `not_found` when a chunk is missing and nobody fetches it, `corrupt` when it is damaged and nobody does, and what
  * `signal` says when it fires.
@@ -35,38 +42,71 @@ export async function* readThrough(
   const reader = new ChunkReader(source, file, signal);
   for (let at = range.offset; at < end; ) {
     const index = Math.floor(at / chunkBytes);
-    const chunk = await reader.read(index);
-    if (signal.aborted) throw abortError(signal);
-    const offset = at - index * chunkBytes;
-    const part = chunk.subarray(offset, Math.min(chunk.length, offset + end - at));
-    yield part;
-    at += part.length;
+    const start = index * chunkBytes;
+    const stop = Math.min(file.manifest.chunkLength(index), end - start);
+    yield* reader.read(index, at - start, stop);
+    at = start + stop;
   }
 }
 
-/** Reads whole chunks, waiting for those that are on their way. */
+/** Reads chunks, waiting for those that are on their way. */
 class ChunkReader {
   readonly #refetch: (() => Fetch) | undefined;
+  readonly #buffers: Pick<BufferPool, 'take' | 'give'>;
   readonly #file: StoredFile;
   readonly #signal: AbortSignal;
   #fetch: Fetch | undefined;
   #finished: Promise<unknown> | undefined;
 
-  constructor({ fetch, refetch }: ChunkSource, file: StoredFile, signal: AbortSignal) {
+  constructor({ fetch, refetch, buffers = COLLECTED }: ChunkSource, file: StoredFile, signal: AbortSignal) {
     this.#refetch = refetch;
+    this.#buffers = buffers;
     this.#file = file;
     this.#signal = signal;
     if (fetch !== undefined && !file.isComplete) this.#join(fetch);
   }
 
-  async read(index: number): Promise<Buffer> {
+  /** The bytes of a chunk from `offset` until before `stop`, in pieces. */
+  async *read(index: number, offset: number, stop: number): AsyncGenerator<Buffer> {
+    const length = this.#file.manifest.chunkLength(index);
+    if (length <= PIECE_BYTES) {
+      const chunk = await this.#filled(length, index, (target) => this.#file.readVerified(index, target));
+      yield chunk.subarray(offset, stop);
+      return;
+    }
+    // Read twice: the first time to see that it is good, before any of it is given out.
+    const scratch = await this.#filled(PIECE_BYTES, index, (target) => this.#file.checkChunk(index, target));
+    this.#buffers.give(scratch);
+    for (let at = offset; at < stop; at += PIECE_BYTES) {
+      yield await this.#filled(Math.min(PIECE_BYTES, stop - at), index, (target) =>
+        this.#file.readInto(index, at, target),
+      );
+    }
+  }
+
+  /** A buffer that `read` has filled. */
+  async #filled(bytes: number, index: number, read: (target: Buffer) => Promise<unknown>): Promise<Buffer> {
+    const target = this.#buffers.take(bytes);
+    try {
+      await this.#withHeld(index, () => read(target));
+      if (this.#signal.aborted) throw abortError(this.#signal);
+      return target;
+    } catch (error) {
+      this.#buffers.give(target);
+      throw error;
+    }
+  }
+
+  /** Does something with a chunk that is held, which may have to be fetched, or fetched again, before. */
+  async #withHeld(index: number, use: () => Promise<unknown>): Promise<void> {
     const { have } = this.#file;
     let refetches = 0;
     for (;;) {
       let damage: ShoalError | undefined;
       if (have.has(index)) {
         try {
-          return await this.#file.readVerified(index);
+          await use();
+          return;
         } catch (thrown) {
           const error = toShoalError(thrown);
           // Somebody else may have found the damage first: then the chunk is not held any more.

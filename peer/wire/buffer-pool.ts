@@ -1,5 +1,5 @@
-/** Sizes are rounded up to a multiple of this, so that chunks of one file share buffers. */
-const STEP_BYTES = 16 * 1024;
+/** Sizes are rounded up to a multiple of this, a page, so that chunks of one file share buffers, headers included. */
+const STEP_BYTES = 4 * 1024;
 /** Smaller ones come from Node's own pool. */
 const LEAST_BYTES = 32 * 1024;
 
