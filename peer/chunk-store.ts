@@ -20,12 +20,15 @@ import { lockStore, type StoreLock } from './store/store-lock.js';
 import { StorePaths } from './store/store-paths.js';
 import { type FoundFile, scanStore } from './store/store-scan.js';
 import { Syncer } from './store/syncer.js';
+import { WriteSlots } from './store/write-combiner.js';
 import type { StoredFile } from './stored-file.js';
 
 export type { IngestOptions, IngestSource } from './store/ingest.js';
 export type { StoredFile } from './stored-file.js';
 
 const OPEN_FILES = 256;
+/** Fewer than Node has threads for files and DNS, so that something is left for the rest. */
+const WRITES_AT_ONCE = 3;
 const MANIFEST_BYTES = 32 * 1024 * 1024;
 
 /** What the store tells its listeners. A file that was ingested is `added` and `completed` at once. */
@@ -91,6 +94,7 @@ export class ChunkStore {
       syncer: this.#syncer,
       fds: new FdCache({ log }, { capacity: OPEN_FILES }),
       pace: new ReadPace(),
+      slots: new WriteSlots(WRITES_AT_ONCE),
       manifests: new ManifestCache({ capacityBytes: MANIFEST_BYTES }),
       boot: readBootId(),
       closing: this.#closing.signal,

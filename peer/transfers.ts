@@ -44,7 +44,7 @@ const HELLO_MS = 20_000;
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 const POOL_BYTES = 32 * 1024 * 1024;
 /** Chunks that wait for the disk. */
-const MAX_HELD_BYTES = 48 * 1024 * 1024;
+const MAX_HELD_BYTES = 24 * 1024 * 1024;
 const FETCHER_OPTIONS = {
   maxNeighbours: 32,
   maxWindowBytes: 8 * 1024 * 1024,

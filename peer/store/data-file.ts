@@ -6,7 +6,7 @@ import type { FdCache } from './fd-cache.js';
 import { isZero, readFully, readFullySync, systemCode, writeFully } from './file-io.js';
 import type { ReadPace } from './read-pace.js';
 import { type Syncer, Writeback } from './syncer.js';
-import { WriteCombiner } from './write-combiner.js';
+import { WriteCombiner, type WriteSlots } from './write-combiner.js';
 
 const fstat = promisify(fs.fstat);
 const fchmod = promisify(fs.fchmod);
@@ -27,6 +27,7 @@ export class DataFile {
   readonly #chunkBytes: number;
   readonly #syncer: Syncer;
   readonly #pace: ReadPace;
+  readonly #slots: WriteSlots;
   readonly #size: number;
   #writeback: Writeback | undefined;
   #combiner: WriteCombiner | undefined;
@@ -35,7 +36,7 @@ export class DataFile {
 
   /** `isFresh` tells that the file was just made and is one hole. */
   constructor(
-    deps: { readonly fds: FdCache; readonly syncer: Syncer; readonly pace: ReadPace },
+    deps: { readonly fds: FdCache; readonly syncer: Syncer; readonly pace: ReadPace; readonly slots: WriteSlots },
     file: { readonly path: string; readonly size: number; readonly isFresh: boolean },
   ) {
     this.#fds = deps.fds;
@@ -44,6 +45,7 @@ export class DataFile {
     this.#touched = file.isFresh ? new ChunkSet(chunkCountFor(file.size)) : undefined;
     this.#syncer = deps.syncer;
     this.#pace = deps.pace;
+    this.#slots = deps.slots;
     this.#size = file.size;
   }
 
@@ -124,7 +126,7 @@ export class DataFile {
 
   get #combined(): WriteCombiner {
     this.#combiner ??= new WriteCombiner(
-      { write: (pieces, position) => this.withFd((fd) => writeFully(fd, pieces, position)) },
+      { write: (pieces, position) => this.withFd((fd) => writeFully(fd, pieces, position)), slots: this.#slots },
       { atOnce: WRITES_AT_ONCE, maxBytes: MAX_WRITE_BYTES },
     );
     return this.#combiner;

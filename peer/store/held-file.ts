@@ -14,6 +14,7 @@ import { readInfoSync } from './info-file.js';
 import type { ManifestCache } from './manifest-cache.js';
 import type { ReadPace } from './read-pace.js';
 import type { Reservation } from './space.js';
+import type { WriteSlots } from './write-combiner.js';
 
 const PIECE_BYTES = 1024 * 1024;
 const ftruncate = promisify(fs.ftruncate);
@@ -24,6 +25,7 @@ export interface HeldFileDeps extends LedgerDeps {
   readonly hasher: Hasher;
   readonly manifests: ManifestCache;
   readonly pace: ReadPace;
+  readonly slots: WriteSlots;
   /** Fires when the store closes. */
   readonly closing: AbortSignal;
   readonly onEvent: (kind: 'completed' | 'damaged', id: string) => void;

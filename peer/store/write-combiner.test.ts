@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { WriteCombiner } from './write-combiner.js';
+import { WriteCombiner, WriteSlots } from './write-combiner.js';
 
 /** A file in memory whose writes end when they are told to. */
 class Slow {
@@ -30,9 +30,9 @@ class Slow {
   }
 }
 
-function setUp(atOnce: number, maxBytes = 64) {
+function setUp(atOnce: number, maxBytes = 64, slots = new WriteSlots(atOnce)) {
   const file = new Slow();
-  return { file, combiner: new WriteCombiner({ write: file.write }, { atOnce, maxBytes }) };
+  return { file, combiner: new WriteCombiner({ write: file.write, slots }, { atOnce, maxBytes }) };
 }
 
 const piece = (length: number, value = 1) => [Buffer.alloc(length, value)];
@@ -96,6 +96,33 @@ it('writes one place twice, in order', async () => {
   while (file.writes.length > 0) await file.end();
   await Promise.all(writes);
   expect(file.bytes[0]).toBe(2);
+});
+
+it('lets files take turns when fewer writes may go on than there are files, and writes more at once then', async () => {
+  const slots = new WriteSlots(2);
+  const files = [1, 2, 3].map(() => setUp(2, 64, slots));
+  const writes = [0, 4, 8].flatMap((position) => files.map(({ combiner }) => combiner.write(piece(4), position)));
+  const underWay = () => files.map(({ file }) => file.writes.map(({ length }) => length));
+  expect(underWay()).toEqual([[4], [4], []]);
+  await files[0]?.file.end();
+  expect(underWay()).toEqual([[], [4], [12]]);
+  await files[1]?.file.end();
+  expect(underWay()).toEqual([[8], [], [12]]);
+  await files[2]?.file.end();
+  expect(underWay()).toEqual([[8], [8], []]);
+  for (const { file } of files) await file.end();
+  await Promise.all(writes);
+});
+
+it('has a slot for others when a write fails', async () => {
+  const slots = new WriteSlots(1);
+  const [bad, good] = [setUp(2, 64, slots), setUp(2, 64, slots)];
+  const failure = bad.combiner.write(piece(4), 0).catch((error: Error) => error.message);
+  const write = good.combiner.write(piece(4), 0);
+  await bad.file.end(new Error('no space'));
+  expect(await failure).toBe('no space');
+  await good.file.end();
+  await write;
 });
 
 it('writes all of whatever comes, wherever it lies', async () => {

@@ -15,6 +15,11 @@ import { type CallListener, OutgoingCall } from './outgoing-call.js';
 const CONNECT_MS = 10_000;
 /** One buffer takes what each read of any connection brings; its contents are handed on before the next. */
 const READ_BYTES = 512 * 1024;
+/**
+ * After so much, from all connections together, the rest of the process has its turn: a system that has megabytes at hand
+ * would otherwise keep it waiting until all are verified.
+ */
+const TURN_BYTES = 2 * 1024 * 1024;
 
 /** Settings of a dialer. */
 export interface CallDialerOptions extends Http2Options {
@@ -43,6 +48,7 @@ export class CallDialer {
   readonly #sockets = new Set<Socket>();
   readonly #read = Buffer.allocUnsafeSlow(READ_BYTES);
   #heldBytes = 0;
+  #turnBytes = 0;
   #uses = 0;
 
   constructor(
@@ -91,7 +97,7 @@ export class CallDialer {
     this.#heldBytes += bytes;
     if (wasFull === this.#isFull) return;
     for (const connection of this.#connections()) connection.isDeaf = this.#isFull;
-    if (wasFull) for (const socket of this.#sockets) socket.resume();
+    if (wasFull) this.#resume();
   }
 
   /** Ends all calls, with `unavailable`. */
@@ -103,6 +109,22 @@ export class CallDialer {
 
   #connections(): Http2Connection[] {
     return [...[...this.#links.values()].map((link) => link.connection), ...this.#leaving];
+  }
+
+  #mayReadOn(bytes: number): boolean {
+    if (this.#turnBytes === 0) {
+      setImmediate(() => {
+        const wasOver = this.#turnBytes > TURN_BYTES;
+        this.#turnBytes = 0;
+        if (wasOver && !this.#isFull) this.#resume();
+      });
+    }
+    this.#turnBytes += bytes;
+    return !this.#isFull && this.#turnBytes <= TURN_BYTES;
+  }
+
+  #resume(): void {
+    for (const socket of this.#sockets) socket.resume();
   }
 
   get #isFull(): boolean {
@@ -126,7 +148,7 @@ export class CallDialer {
         if (link === undefined) return true;
         link.receivedBytes += bytes;
         link.connection.receive(this.#read.subarray(0, bytes));
-        return !this.#isFull;
+        return this.#mayReadOn(bytes);
       },
     });
     this.#sockets.add(socket);
