@@ -203,6 +203,7 @@ export class ExchangeSession {
       this.#buffers.give(frame.buffer);
       // What was sent of it is thrown away by the receiver, who is told or sees another chunk begin.
       if (this.#sending?.chunk === chunk) this.#sending = undefined;
+      this.#queue.notSent(chunk);
       const { code } = toShoalError(error);
       this.#refuse([chunk], 0, code === 'not_found' ? 'REFUSAL_REASON_MISSING' : 'REFUSAL_REASON_DAMAGED');
       return undefined;

@@ -17,6 +17,24 @@ describe('SendQueue', () => {
     expect(queue.next()).toBe(1);
   });
 
+  it('does not send again by number what is on its way as "any", and owes another one for it', () => {
+    const queue = new SendQueue(ChunkSet.full(4), new ChunkSet(4), new SentChunks(4));
+    queue.want([], 1);
+    expect(queue.next()).toBe(0);
+    queue.want([0, 3], 0);
+    expect([queue.next(), queue.next(), queue.next()]).toEqual([3, 1, undefined]);
+  });
+
+  it('sends again by number what could not be sent, or what the receiver had and lost', () => {
+    const queue = new SendQueue(ChunkSet.full(4), new ChunkSet(4), new SentChunks(4));
+    queue.want([], 2);
+    expect([queue.next(), queue.next()]).toEqual([0, 1]);
+    queue.notSent(0);
+    queue.receiverGot([1]);
+    queue.want([0, 1], 0);
+    expect([queue.next(), queue.next(), queue.next()]).toEqual([0, 1, undefined]);
+  });
+
   it('forgets what was cancelled', () => {
     const queue = new SendQueue(ChunkSet.full(4), new ChunkSet(4), new SentChunks(4));
     queue.want([1, 2], 2);

@@ -38,6 +38,8 @@ export class SendQueue {
   readonly #receiverHas: ChunkSet;
   readonly #sent: SentChunks;
   readonly #byNumber = new Set<number>();
+  /** Chosen here and sent, and the receiver has not said that it has them. */
+  readonly #chosen = new Set<number>();
   #any = 0;
 
   /** `held` is what this peer holds (live view); `receiverHas` is taken over. */
@@ -52,8 +54,10 @@ export class SendQueue {
     this.#any = Math.min(this.#any + any, this.#held.size);
     const refused: number[] = [];
     for (const chunk of chunks) {
-      if (this.#held.has(chunk)) this.#byNumber.add(chunk);
-      else refused.push(chunk);
+      if (!this.#held.has(chunk)) refused.push(chunk);
+      // It is on its way and answers this request: what it was sent for is still owed.
+      else if (this.#chosen.delete(chunk)) this.#any += 1;
+      else this.#byNumber.add(chunk);
     }
     return refused;
   }
@@ -64,7 +68,11 @@ export class SendQueue {
   }
 
   receiverGot(chunks: readonly number[]): void {
-    for (const chunk of chunks) if (chunk < this.#held.size) this.#receiverHas.add(chunk);
+    for (const chunk of chunks) {
+      if (chunk >= this.#held.size) continue;
+      this.#receiverHas.add(chunk);
+      this.#chosen.delete(chunk);
+    }
   }
 
   get receiverIsComplete(): boolean {
@@ -78,6 +86,11 @@ export class SendQueue {
     this.#sent.add(chunk);
     this.#receiverHas.add(chunk);
     return chunk;
+  }
+
+  /** A chunk that was to be sent could not be read. */
+  notSent(chunk: number): void {
+    this.#chosen.delete(chunk);
   }
 
   /** "Any" chunks that are asked for although all that the receiver lacks was sent to somebody: to be refused. */
@@ -98,7 +111,9 @@ export class SendQueue {
   #nextAny(): number | undefined {
     if (this.#any === 0) return undefined;
     const chunk = this.#sent.firstUnsent((candidate) => this.#held.has(candidate) && !this.#receiverHas.has(candidate));
-    if (chunk !== undefined) this.#any -= 1;
+    if (chunk === undefined) return undefined;
+    this.#any -= 1;
+    this.#chosen.add(chunk);
     return chunk;
   }
 }
