@@ -20,7 +20,8 @@ const USAGE = `npm run bench:swarm [-- OPTION ...]
   --systems NAME[,NAME]    of shoal, libtorrent, aria2, curl, rsync (default all)
   --congestion-control NAME
                            of TCP, at every node (default cubic, as on most machines, where the kernel has it)
-  --shaper tbf|htb         the queueing discipline that limits links (default the first that the kernel has)
+  --shaper tbf|htb|userland
+                           what limits links: the kernel, or a program (default the first that there is)
   --runs N                 how often each is run (default 3; curl runs once)
   --dir FOLDER             where the data goes while it runs (default data)`;
 

@@ -61,7 +61,7 @@ describe('npm run bench:swarm', () => {
     [['--runs', 'many'], "--runs is 'many', not a whole number from 1 to 99"],
     [['--scenario', 'crowd-5'], "--scenario has 'crowd-5', which is none of crowd-4, "],
     [['--systems', 'ftp'], "--systems has 'ftp', which is none of shoal, curl, rsync, aria2, libtorrent"],
-    [['--shaper', 'cake'], "--shaper has 'cake', which is none of tbf, htb"],
+    [['--shaper', 'cake'], "--shaper has 'cake', which is none of tbf, htb, userland"],
     [['--peers', '3'], '--peers, --mbit and --mib go together'],
     [['--all', '--scenario', 'crowd-4'], '--all and --scenario exclude each other'],
   ])('refuses %j by name', (args, message) => {

@@ -1,4 +1,13 @@
-import { hubCommands, labNode, MOST_NODES, nodeCommands, removeCommands, shapeCommands } from './lab-plan.js';
+import {
+  hubCommands,
+  labNode,
+  linkCommands,
+  MOST_NODES,
+  nodeCommands,
+  removeCommands,
+  shapeCommands,
+  userlandLink,
+} from './lab-plan.js';
 
 describe('a node of a lab', () => {
   it('has addresses that nobody else has', () => {
@@ -10,13 +19,23 @@ describe('a node of a lab', () => {
 
   it('is shaped both ways on one network, and not at all on the other', () => {
     const node = labNode(3);
-    const links = { shaper: 'tbf', congestionControl: 'cubic' } as const;
-    const shaped = nodeCommands(node, { ...links, mbit: 25 }).filter(([command]) => command === 'tc');
+    const shaped = linkCommands(node, { shaper: 'tbf', mbit: 25 }).filter(([command]) => command === 'tc');
     expect(shaped.map((command) => command.slice(0, command.indexOf('tbf')).join(' '))).toEqual([
       'tc -n n3 qdisc add dev eth0 root',
       'tc qdisc add dev p3 root',
     ]);
     for (const command of shaped) expect(command).toContain('25mbit');
+    expect(nodeCommands(node, { congestionControl: 'cubic' }).filter(([command]) => command === 'tc')).toEqual([]);
+  });
+
+  it('has the same rate, burst and queue where a program shapes it', () => {
+    expect(linkCommands(labNode(3), { shaper: 'userland', mbit: 25 }).filter(([command]) => command === 'tc')).toEqual(
+      [],
+    );
+    const { bytesPerSecond, burstBytes, limitBytes } = userlandLink(labNode(3), 25);
+    const [command = []] = shapeCommands('tbf', 25, 'eth0');
+    const option = (name: string) => Number.parseInt(command[command.indexOf(name) + 1] ?? '', 10);
+    expect([bytesPerSecond * 8e-6, burstBytes, limitBytes]).toEqual([option('rate'), option('burst'), option('limit')]);
   });
 
   it('goes with its namespace, cards and all', () => {

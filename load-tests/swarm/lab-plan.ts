@@ -1,3 +1,5 @@
+import type { Link } from './userland-shaper.js';
+
 /*
  * The network of a lab, as commands of iproute2 and nothing else. Every node is a network namespace with two cards:
  * `eth0` on a bridge where both directions of every link are shaped, and `ctl0` on another bridge where nothing is, for
@@ -8,11 +10,11 @@
 /** One command with its arguments. */
 export type Command = readonly [string, ...string[]];
 
-/** How links are shaped: the queueing discipline of the kernel that does it. */
+/** How links are shaped: by a queueing discipline of the kernel, or by a program where it has none. */
 export type Shaper = (typeof SHAPERS)[number];
 
 /** Those that a lab knows, the better first. */
-export const SHAPERS = ['tbf', 'htb'] as const;
+export const SHAPERS = ['tbf', 'htb', 'userland'] as const;
 
 /** How all links of a lab behave. */
 export interface LinkOptions {
@@ -41,6 +43,9 @@ export const MOST_NODES = 250;
 
 /** Where a network namespace keeps it. */
 const CONGESTION_CONTROL = '/proc/sys/net/ipv4/tcp_congestion_control';
+
+/** A node's device for its link. */
+const CARD = 'eth0';
 
 /** What a link may send at once after a pause: one packet as the kernel hands it down uncut, and not much more. */
 const BURST_BYTES = 80 * 1024;
@@ -71,10 +76,10 @@ export function hubCommands(): readonly Command[] {
   ];
 }
 
-/** What makes a node whose link carries `mbit` Mbit/s each way. */
+/** What makes a node, without its link. */
 export function nodeCommands(
   node: LabNode,
-  { mbit, shaper, congestionControl }: LinkOptions & { readonly mbit: number },
+  { congestionControl }: Pick<LinkOptions, 'congestionControl'>,
 ): readonly Command[] {
   const { name, inside } = node;
   return [
@@ -82,11 +87,36 @@ export function nodeCommands(
     ['ip', '-n', name, 'link', 'set', 'lo', 'up'],
     // A new namespace has what the machine has, whatever that is.
     [...inside, 'sh', '-c', `echo ${congestionControl} > ${CONGESTION_CONTROL}`],
-    ...cardCommands(node, { card: 'eth0', port: node.port, bridge: 'shaped', address: node.address }),
+    vethCommand(node, { card: 'ctl0', port: `c${node.port}` }),
     ...cardCommands(node, { card: 'ctl0', port: `c${node.port}`, bridge: 'control', address: node.controlAddress }),
-    ...shapeCommands(shaper, mbit, 'eth0').map((command): Command => ['tc', '-n', name, ...command]),
-    ...shapeCommands(shaper, mbit, node.port).map((command): Command => ['tc', ...command]),
   ];
+}
+
+/** What gives a node a link that carries `mbit` Mbit/s each way. With a userland shaper that has made the devices already. */
+export function linkCommands(
+  node: LabNode,
+  { mbit, shaper }: { readonly mbit: number; readonly shaper: Shaper },
+): readonly Command[] {
+  const { name, port } = node;
+  const attach = cardCommands(node, { card: CARD, port, bridge: 'shaped', address: node.address });
+  if (shaper === 'userland') return attach;
+  return [
+    vethCommand(node, { card: CARD, port }),
+    ...attach,
+    ...shapeCommands(shaper, mbit, CARD).map((command): Command => ['tc', '-n', name, ...command]),
+    ...shapeCommands(shaper, mbit, port).map((command): Command => ['tc', ...command]),
+  ];
+}
+
+/** The same for the userland shaper. */
+export function userlandLink({ name, port }: LabNode, mbit: number): Link {
+  return {
+    namespace: `/run/netns/${name}`,
+    ...{ card: CARD, port },
+    bytesPerSecond: (mbit * 1e6) / 8,
+    burstBytes: BURST_BYTES,
+    limitBytes: limitBytesOf(mbit),
+  };
 }
 
 /** What takes a node away; its processes have ended before. */
@@ -103,9 +133,12 @@ export function removeHubCommands(): readonly Command[] {
 }
 
 /** What shapes one card, without the `tc` before it. */
-export function shapeCommands(shaper: Shaper, mbit: number, card: string): readonly (readonly string[])[] {
-  const limitBytes = Math.round((mbit * 1e6 * QUEUE_MS) / 1000 / 8) + BURST_BYTES;
-  const [rate, burst, limit] = [`${mbit}mbit`, String(BURST_BYTES), String(limitBytes)];
+export function shapeCommands(
+  shaper: Exclude<Shaper, 'userland'>,
+  mbit: number,
+  card: string,
+): readonly (readonly string[])[] {
+  const [rate, burst, limit] = [`${mbit}mbit`, String(BURST_BYTES), String(limitBytesOf(mbit))];
   const add = ['qdisc', 'add', 'dev', card];
   if (shaper === 'tbf') return [[...add, 'root', 'tbf', 'rate', rate, 'burst', burst, 'limit', limit]];
   const hierarchy = [...add, 'root', 'handle', '1:', 'htb', 'default', '1'];
@@ -117,13 +150,20 @@ export function shapeCommands(shaper: Shaper, mbit: number, card: string): reado
   ];
 }
 
+function limitBytesOf(mbit: number): number {
+  return Math.round((mbit * 1e6 * QUEUE_MS) / 1000 / 8) + BURST_BYTES;
+}
+
+function vethCommand({ name }: LabNode, { card, port }: { readonly card: string; readonly port: string }): Command {
+  return ['ip', 'link', 'add', port, 'type', 'veth', 'peer', 'name', card, 'netns', name];
+}
+
 function cardCommands(
   { name }: LabNode,
   options: { readonly card: string; readonly port: string; readonly bridge: string; readonly address: string },
 ): readonly Command[] {
   const { card, port, bridge, address } = options;
   return [
-    ['ip', 'link', 'add', port, 'type', 'veth', 'peer', 'name', card, 'netns', name],
     ['ip', 'link', 'set', port, 'master', bridge, 'up'],
     ['ip', '-n', name, 'addr', 'add', `${address}/24`, 'dev', card],
     ['ip', '-n', name, 'link', 'set', card, 'up'],

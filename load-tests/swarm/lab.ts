@@ -7,13 +7,16 @@ import {
   type LabNode,
   type LinkOptions,
   labNode,
+  linkCommands,
   nodeCommands,
   removeCommands,
   removeHubCommands,
   type Shaper,
   shapeCommands,
+  userlandLink,
 } from './lab-plan.js';
 import { parseNetDev, parseShapedBytes, type Reading } from './link-traffic.js';
+import { probeUserlandShaper, UserlandShaper } from './userland-shaper.js';
 
 const run = promisify(execFile);
 
@@ -25,6 +28,7 @@ export class Lab {
   readonly nodes: readonly LabNode[];
   /** Rates of the nodes' links in Mbit/s, up and down alike. */
   readonly mbits: readonly number[];
+  #userland: UserlandShaper | undefined;
 
   private constructor(mbits: readonly number[]) {
     this.mbits = mbits;
@@ -35,14 +39,18 @@ export class Lab {
   static async create(mbits: readonly number[], links: LinkOptions): Promise<Lab> {
     const lab = new Lab(mbits);
     await runAll(hubCommands());
-    for (const [number, node] of lab.nodes.entries()) {
-      await runAll(nodeCommands(node, { ...links, mbit: mbits[number] ?? Number.NaN }));
+    for (const node of lab.nodes) await runAll(nodeCommands(node, links));
+    const rated = lab.nodes.map((node, number) => ({ node, mbit: mbits[number] ?? Number.NaN }));
+    if (links.shaper === 'userland') {
+      lab.#userland = await UserlandShaper.start(rated.map(({ node, mbit }) => userlandLink(node, mbit)));
     }
+    for (const { node, mbit } of rated) await runAll(linkCommands(node, { mbit, shaper: links.shaper }));
     return lab;
   }
 
   /** Takes everything away. All that ran inside must have ended. */
   async remove(): Promise<void> {
+    await this.#userland?.stop();
     for (const node of this.nodes) await runAll(removeCommands(node));
     await runAll(removeHubCommands());
   }
@@ -57,20 +65,24 @@ export class Lab {
   }
 
   /** Bytes that have left a node over its shaped link, headers of every packet included. */
-  async uplinkBytes({ name }: LabNode): Promise<number> {
+  async uplinkBytes({ name, port }: LabNode): Promise<number> {
+    // It hands on every packet by itself, so that the cards count all headers.
+    if (this.#userland !== undefined)
+      return parseNetDev(readFileSync('/proc/net/dev', 'utf8'), [port])[0]?.sentBytes ?? 0;
     const { stdout } = await run('tc', ['-n', name, '-j', '-s', 'qdisc', 'show', 'dev', 'eth0']);
     return parseShapedBytes(stdout);
   }
 }
 
-/** The first of these disciplines that this kernel has. Throws when it has none. */
+/** The first of these that there is here. Throws when there is none. */
 export async function findShaper(candidates: readonly Shaper[]): Promise<Shaper> {
   const troubles: string[] = [];
   await runAll([['ip', 'link', 'add', 'probe', 'type', 'veth', 'peer', 'name', 'probe-peer']]);
   try {
     for (const shaper of candidates) {
       try {
-        await runAll(shapeCommands(shaper, 1, 'probe').map((command): Command => ['tc', ...command]));
+        if (shaper === 'userland') await probeUserlandShaper();
+        else await runAll(shapeCommands(shaper, 1, 'probe').map((command): Command => ['tc', ...command]));
         return shaper;
       } catch (error) {
         troubles.push(`${shaper}: ${error instanceof Error ? error.message : String(error)}`);
@@ -80,7 +92,7 @@ export async function findShaper(candidates: readonly Shaper[]): Promise<Shaper>
     await runAll([['ip', 'link', 'del', 'probe']]);
   }
   throw new Error(
-    `this kernel shapes no links, for which it needs ${candidates.map((name) => `sch_${name}`).join(' or ')}:\n${troubles.join('\n')}`,
+    `nothing here shapes links; it takes sch_tbf or sch_htb in the kernel, or TAP devices and Python 3:\n${troubles.join('\n')}`,
   );
 }
 

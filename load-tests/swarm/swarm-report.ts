@@ -27,6 +27,7 @@ const NONE = '-';
 const SLICES = 10;
 const SHAPER_NAMES: Readonly<Record<Shaper, string>> = {
   tbf: 'the kernel’s token bucket filter (tc, TBF)',
+  userland: 'a program of this repository with TAP devices (userland-shaper.py), which takes CPU time of its own',
   htb: 'the kernel’s hierarchical token bucket (tc, HTB)',
 };
 
