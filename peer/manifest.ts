@@ -171,3 +171,12 @@ function formProblem(bytes: Buffer): string | undefined {
   if (bytes.length !== expected) return `has ${bytes.length} bytes instead of ${expected}`;
   return undefined;
 }
+
+/** The manifest of a file that has these bytes. */
+export function manifestOf(bytes: Uint8Array): Manifest {
+  const size = bytes.length;
+  const chunkBytes = chunkBytesFor(size);
+  const digests: Buffer[] = [];
+  for (let at = 0; at < size; at += chunkBytes) digests.push(blake3(bytes.subarray(at, at + chunkBytes)));
+  return encodeManifest({ size, chunkBytes, digests: Buffer.concat(digests) });
+}

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { abortError, ShoalError } from '../../common/errors.js';
 import type { Hasher } from '../hasher.js';
-import { blake3, chunkBytesFor, encodeManifest, type Manifest } from '../manifest.js';
+import { chunkBytesFor, encodeManifest, type Manifest, manifestOf } from '../manifest.js';
 import { isZero, readFullySync, removeIfThere, storageError, systemCode, writeFully } from './file-io.js';
 import { Lane } from './lane.js';
 import type { Reservation, Space } from './space.js';
@@ -237,15 +237,6 @@ export class Ingester {
     });
     return { spool, manifest, sha256 };
   }
-}
-
-/** The manifest of a file that has these bytes. */
-export function manifestOf(bytes: Buffer): Manifest {
-  const size = bytes.length;
-  const chunkBytes = chunkBytesFor(size);
-  const digests: Buffer[] = [];
-  for (let at = 0; at < size; at += chunkBytes) digests.push(blake3(bytes.subarray(at, at + chunkBytes)));
-  return encodeManifest({ size, chunkBytes, digests: Buffer.concat(digests) });
 }
 
 function statusOf(fd: number, name: string): fs.BigIntStats {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Holder } from '../../index-server/api.js';
+import { manifestOf } from '../manifest.js';
 import { SMALL_FILE_BYTES } from '../small-files.js';
-import { manifestOf } from '../store/ingest.js';
 import type { StoredFile } from '../stored-file.js';
 import { type SwarmPeer, startBadSmallPeer, startSwarmPeer, TICKET } from '../testing/swarm-peers.js';
 import { SmallFetcher } from './small-fetcher.js';

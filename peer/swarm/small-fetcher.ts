@@ -1,7 +1,7 @@
 import type { Holder } from '../../index-server/api.js';
 import type { DownloadedFile__Output } from '../../proto/gen/shoal/peer/v1/DownloadedFile.js';
 import type { IngestOptions, IngestSource } from '../chunk-store.js';
-import { manifestOf } from '../store/ingest.js';
+import { manifestOf } from '../manifest.js';
 import type { StoredFile } from '../stored-file.js';
 import type { FetchObserver, FetchOutcome } from './fetch.js';
 import type { RemotePeers } from './remote-peer.js';

@@ -309,13 +309,29 @@ export class TransferServer {
     if (crowd?.receivers.size === 0) this.#crowds.delete(id);
   }
 
-  async #download(call: ServerWritableStream<DownloadRequest__Output, DownloadResponse>): Promise<void> {
+  /** Serves a download of either kind, and ends its stream. */
+  async #stream<Q, R>(
+    method: 'Download' | 'DownloadMany',
+    call: ServerWritableStream<Q, R>,
+    send: (signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
     const abort = new AbortController();
     call.on('cancelled', () => abort.abort(new ShoalError('cancelled', 'cancelled by the caller')));
     const { observer } = this.#deps;
     observer.serving('download', 1);
     let failure: unknown;
     try {
+      await send(abort.signal);
+    } catch (error) {
+      failure = error;
+    }
+    observer.serving('download', -1);
+    this.#end(call, method, failure);
+  }
+
+  async #download(call: ServerWritableStream<DownloadRequest__Output, DownloadResponse>): Promise<void> {
+    const { observer } = this.#deps;
+    await this.#stream('Download', call, async (signal) => {
       const { fileId, offset, length: wanted } = call.request;
       const { file, token } = await this.#authorizedFile(authorizationOf(call.metadata), fileId);
       const { size } = file.manifest;
@@ -324,27 +340,19 @@ export class TransferServer {
       call.write({ header: { fileId, size, offset, length, sha256: file.sha256 ?? '' } });
       const fetch = this.#deps.activeFetch(fileId);
       const refetch = () => this.#deps.refetch(fileId, token);
-      for await (const bytes of readThrough({ fetch, refetch }, file, { offset, length }, abort.signal)) {
+      for await (const bytes of readThrough({ fetch, refetch }, file, { offset, length }, signal)) {
         for (let at = 0; at < bytes.length; at += MAX_PART_BYTES) {
           const data = bytes.subarray(at, at + MAX_PART_BYTES);
           observer.sentBytes('download', data.length);
-          if (!call.write({ data })) await drained(call, abort.signal);
+          if (!call.write({ data })) await drained(call, signal);
         }
       }
-    } catch (error) {
-      failure = error;
-    }
-    observer.serving('download', -1);
-    this.#end(call, 'Download', failure);
+    });
   }
 
   async #downloadMany(call: ServerWritableStream<DownloadManyRequest__Output, DownloadManyResponse>): Promise<void> {
-    const abort = new AbortController();
-    call.on('cancelled', () => abort.abort(new ShoalError('cancelled', 'cancelled by the caller')));
     const { observer } = this.#deps;
-    observer.serving('download', 1);
-    let failure: unknown;
-    try {
+    await this.#stream('DownloadMany', call, async (signal) => {
       const own = await this.#authorize(authorizationOf(call.metadata));
       await sendSmallFiles(
         call.request,
@@ -355,16 +363,12 @@ export class TransferServer {
           },
           send: async (files) => {
             for (const { data } of files) observer.sentBytes('download', data?.length ?? 0);
-            if (!call.write({ files })) await drained(call, abort.signal);
+            if (!call.write({ files })) await drained(call, signal);
           },
         },
-        abort.signal,
+        signal,
       );
-    } catch (error) {
-      failure = error;
-    }
-    observer.serving('download', -1);
-    this.#end(call, 'DownloadMany', failure);
+    });
   }
 
   async #upload(

@@ -234,11 +234,7 @@ export async function startBadPeer(
     Replicate: nothing,
     GetInfo: nothing,
   });
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
-  });
+  const port = await listening(server);
   return {
     holder: { peer: name, address: `127.0.0.1:${port}`, complete: true },
     close: () => {
@@ -268,15 +264,19 @@ export async function startBadSmallPeer(
     Replicate: nothing,
     GetInfo: nothing,
   });
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
-  });
+  const port = await listening(server);
   return {
     holder: { peer: name, address: `127.0.0.1:${port}`, complete: true },
     close: () => server.forceShutdown(),
   };
+}
+
+function listening(server: Server): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
+  });
 }
 
 function answerOpen(call: { write(answer: ExchangeAnswer): boolean }, manifest: Manifest, wantManifest: boolean): void {
