@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import { resolve } from 'node:path';
 import { ShoalError, toShoalError } from '../common/errors.js';
+import { KeyedLanes, Lane } from '../common/lane.js';
 import type { Logger } from '../common/log.js';
 import { ChunkSet } from './chunk-set.js';
 import type { Hasher } from './hasher.js';
@@ -12,7 +13,6 @@ import { Folders } from './store/folders.js';
 import { HeldFile, type HeldFileDeps, type HeldFileState } from './store/held-file.js';
 import { type FileInfo, replaceInfo, writeTemporaryInfo } from './store/info-file.js';
 import { type Ingested, Ingester, type IngestOptions, type IngestSource } from './store/ingest.js';
-import { KeyedLanes, Lane } from './store/lane.js';
 import { ManifestCache } from './store/manifest-cache.js';
 import { ReadPace } from './store/read-pace.js';
 import { diskFreeBytes, Space } from './store/space.js';

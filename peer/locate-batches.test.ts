@@ -1,7 +1,7 @@
+import { Deferred } from '../common/deferred.js';
 import { ShoalError } from '../common/errors.js';
 import type { Located } from '../index-server/api.js';
 import { LocateBatches } from './locate-batches.js';
-import { Deferred } from './swarm/deferred.js';
 
 type Answers = readonly (Located | ShoalError)[];
 

@@ -1,6 +1,6 @@
+import { Deferred } from '../common/deferred.js';
 import { ShoalError } from '../common/errors.js';
 import type { Located } from '../index-server/api.js';
-import { Deferred } from './swarm/deferred.js';
 
 /** Asks the index what references mean to a user; answers in the order of the references, all of them. */
 export type LocateMany = (

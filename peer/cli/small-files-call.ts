@@ -1,9 +1,9 @@
 import type { Writable } from 'node:stream';
+import { Deferred } from '../../common/deferred.js';
 import { ERROR_CODES, ShoalError, toShoalError } from '../../common/errors.js';
 import type { Problem__Output } from '../../proto/gen/shoal/control/v1/Problem.js';
 import type { Progress__Output } from '../../proto/gen/shoal/control/v1/Progress.js';
 import { inBatches } from '../small-files.js';
-import { Deferred } from '../swarm/deferred.js';
 
 /** What the daemon answers: results by number, and perhaps what it waits for. */
 interface ManyAnswer<R> {

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { Deferred } from '../../common/deferred.js';
 import { inBatches } from '../small-files.js';
-import { Deferred } from '../swarm/deferred.js';
 
 /** Gathers answers: what is there in the same turn of the event loop, or while earlier ones are sent, goes together. */
 export class AnswerQueue<R> {

@@ -1,10 +1,10 @@
 import { ShoalError } from '../../common/errors.js';
+import { Lane } from '../../common/lane.js';
 import type { ReadonlyChunkSet } from '../chunk-set.js';
 import type { Manifest } from '../manifest.js';
 import type { FdCache } from './fd-cache.js';
 import { removeIfThere } from './file-io.js';
 import { type FileInfo, replaceInfo } from './info-file.js';
-import { Lane } from './lane.js';
 import { StoreJournal } from './store-journal.js';
 import type { StorePaths } from './store-paths.js';
 import type { Syncer } from './syncer.js';

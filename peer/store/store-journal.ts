@@ -1,9 +1,9 @@
 import fs from 'node:fs';
 import { ShoalError } from '../../common/errors.js';
+import { Lane } from '../../common/lane.js';
 import { ChunkSet, type ReadonlyChunkSet } from '../chunk-set.js';
 import type { FdCache } from './fd-cache.js';
 import { isMissing, removeIfThere, storageError, writeFully } from './file-io.js';
-import { Lane } from './lane.js';
 import type { StorePaths } from './store-paths.js';
 
 /*

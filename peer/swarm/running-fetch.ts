@@ -1,3 +1,4 @@
+import { Deferred } from '../../common/deferred.js';
 import { ShoalError, toShoalError } from '../../common/errors.js';
 import type { Holder } from '../../index-server/api.js';
 import { waitingText } from '../index-wait.js';
@@ -5,7 +6,6 @@ import type { Manifest } from '../manifest.js';
 import type { StoredFile } from '../stored-file.js';
 import { Candidates } from './candidates.js';
 import { ChunkPicker } from './chunk-picker.js';
-import { Deferred } from './deferred.js';
 import { Conversation, type ConversationNews } from './exchange-client.js';
 import type { Fetch, FetcherDeps, FetcherOptions, FetchOutcome, FetchProgress, FetchRequest } from './fetch.js';
 import { Interest } from './interest.js';

@@ -2,10 +2,10 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type Client, credentials, Metadata, makeClientConstructor, type ServiceError, status } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
+import { Deferred } from '../../common/deferred.js';
 import { fromGrpcError, grpcPackage, loadProto, PEER_PROTO } from '../grpc.js';
 import type { StoredFile } from '../stored-file.js';
 import { type SwarmPeer, startSwarmPeer, TICKET } from '../testing/swarm-peers.js';
-import { Deferred } from './deferred.js';
 import type { Fetch } from './fetch.js';
 
 /*

@@ -1,9 +1,9 @@
 import { lstat, rm } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { ShoalError } from '../../../common/errors.js';
+import { Lane } from '../../../common/lane.js';
 import type { GetManyResult__Output } from '../../../proto/gen/shoal/control/v1/GetManyResult.js';
 import { SMALL_FILE_BYTES, SMALL_FILES_AT_ONCE } from '../../small-files.js';
-import { Lane } from '../../store/lane.js';
 import type { CommandContext } from '../command-context.js';
 import { checkSize, type GetResult } from '../get-call.js';
 import { filesOf, isPrefix, type PlacedFile, shownPath } from '../get-plan.js';

@@ -1,7 +1,7 @@
 import { ShoalError } from '../../../common/errors.js';
+import { Lane } from '../../../common/lane.js';
 import type { PutManyResult__Output } from '../../../proto/gen/shoal/control/v1/PutManyResult.js';
 import { SMALL_FILE_BYTES, SMALL_FILES_AT_ONCE } from '../../small-files.js';
-import { Lane } from '../../store/lane.js';
 import type { CommandContext } from '../command-context.js';
 import { readIfSmall } from '../input-file.js';
 import { noteMany, workThrough } from '../many-files.js';

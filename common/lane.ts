@@ -1,4 +1,4 @@
-import { abortError } from '../../common/errors.js';
+import { abortError } from './errors.js';
 
 /** Runs at most `width` tasks at once, the others wait in order. */
 export class Lane {
