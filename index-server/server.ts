@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import pRetry from 'p-retry';
 import { ShoalError, toShoalError } from '../common/errors.js';
+import { createExpressServer } from '../common/express-server.js';
 import type { Logger } from '../common/log.js';
 import { VERSION } from '../common/version.js';
 import { Accounts } from './accounts.js';
@@ -72,7 +73,7 @@ const KEEP_ALIVE_MS = 65_000;
 export async function runIndex(config: IndexConfig, deps: IndexDeps): Promise<RunningIndex> {
   const { log } = deps;
   const parts = createParts(config, deps);
-  const server = createServer(createApp({ ...deps, ...parts, version: VERSION }));
+  const server = createExpressServer(createApp({ ...deps, ...parts, version: VERSION }));
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   await listen(server, config);
   const url = urlOf(server);

@@ -46,8 +46,9 @@ const WALLS = [
 const PACKAGES = [
   {
     name: 'express',
-    importers: /^index-server\/|^peer\/http/,
-    reason: 'HTTP is an edge: only the index server and peer/http* know that express exists',
+    importers: /^index-server\/|^peer\/http|^common\/express-server/,
+    reason:
+      'HTTP is an edge: only the index server, peer/http* and the server that both share know that express exists',
   },
 ];
 

@@ -1,5 +1,7 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Express } from 'express';
 import { ShoalError } from '../../common/errors.js';
+import { createExpressServer } from '../../common/express-server.js';
 
 /** How long a client whose body was refused may go on sending it before the connection is broken, in milliseconds. */
 const LINGER_MS = 2_000;
@@ -10,8 +12,8 @@ const waiting = new WeakSet<IncomingMessage>();
  * An HTTP server for the door. Unlike Node's own it leaves it to the handler when to answer `Expect: 100-continue`, so
  * that a client learns of a refusal before it sends a body, and it sets no limit to how long a large body may take.
  */
-export function createDoorServer(door: RequestListener): Server {
-  const server = createServer({ requestTimeout: 0 }, door);
+export function createDoorServer(door: Express): Server {
+  const server = createExpressServer(door, { requestTimeout: 0 });
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     waiting.add(request);
     door(request, response);
