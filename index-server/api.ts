@@ -37,6 +37,8 @@ export const LIMITS = {
   replicas: 100,
   /** Holdings in one announcement. */
   announce: 1000,
+  /** Files in one question of a peer that leaves. */
+  handOver: 256,
   /** Records that holders keep beside a file; of more names for the same content, the index alone knows the others. */
   records: 100,
   /** Holders in one answer. */
@@ -453,6 +455,42 @@ export const restoredSchema = z
   .meta({ id: 'Restored' });
 /** Answer to a restore. */
 export type Restored = z.infer<typeof restoredSchema>;
+
+/** Body of `POST /api/v1/peers/{name}/hand-over`: files that a draining peer has all of, and asks about. */
+export const handOverBodySchema = z.object({
+  incarnation: z.string().min(8).max(64),
+  ids: z.array(fileIdSchema).min(1).max(LIMITS.handOver),
+});
+/** Body of a hand-over. */
+export type HandOverBody = z.infer<typeof handOverBodySchema>;
+/**
+ * Answer to a hand-over: the files among those asked about of which no peer that stays has all. `copying`: somebody is asked
+ * to; `no_peer`, `no_space`: nobody can be, because no other peer is live or none has room; `unknown`: the index has no
+ * record of the file, announce it. Ask again until nothing is left.
+ */
+export const handedOverSchema = z
+  .object({
+    rest: z.array(z.object({ id: fileIdSchema, state: z.enum(['copying', 'no_peer', 'no_space', 'unknown']) })),
+  })
+  .meta({ id: 'HandedOver' });
+/** Answer to a hand-over. */
+export type HandedOver = z.infer<typeof handedOverSchema>;
+
+/** Query of `DELETE /api/v1/peers/{name}`. */
+export const withdrawQuerySchema = z.object({
+  /** Files of which a peer that does not come back has the only copy. */
+  leftBehind: z.coerce.number().int().min(0).optional(),
+});
+/** Query of a withdrawal. */
+export type WithdrawQuery = z.infer<typeof withdrawQuerySchema>;
+
+/**
+ * Answer to `GET /api/v1/peers/{name}/place`: whether a peer whose pod ends comes back. `kept`: the StatefulSet starts a pod
+ * of its name again; `given_up`: it was scaled down; `unknown`: nothing is known of pods here.
+ */
+export const placeSchema = z.object({ place: z.enum(['kept', 'given_up', 'unknown']) }).meta({ id: 'Place' });
+/** Whether a peer comes back. */
+export type Place = z.infer<typeof placeSchema>['place'];
 
 /** Body of `POST /api/v1/reports`: a peer sent bytes that do not match their digest. */
 export const reportBodySchema = z.object({ id: fileIdSchema, peer: peerNameSchema, reason: z.literal('corrupt') });

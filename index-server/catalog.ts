@@ -191,6 +191,7 @@ export type PeerCatalog = Pick<
   | 'forgetPeers'
   | 'addOrders'
   | 'ordersFor'
+  | 'copiesOrdered'
   | 'deleteOrders'
 >;
 
@@ -355,6 +356,8 @@ export interface Catalog {
   addOrders(orders: readonly OrderRow[]): Promise<void>;
   /** Oldest first. */
   ordersFor(peer: string, limit: number): Promise<readonly OrderRow[]>;
+  /** Orders that stand to make copies of these files, whoever has them; in any order. */
+  copiesOrdered(ids: readonly string[]): Promise<readonly OrderRow[]>;
   deleteOrders(peer: string, kind: OrderRow['kind'], ids: readonly string[]): Promise<void>;
 
   /** Random, made with the store: tells a catalogue from one that begins anew. */

@@ -5,6 +5,8 @@ import type {
   Announced,
   FileDetail,
   FilePage,
+  HandedOver,
+  HandOverBody,
   HeartbeatAnswer,
   HeartbeatBody,
   JoinBody,
@@ -14,6 +16,7 @@ import type {
   LocatedMany,
   PatchBody,
   Peer,
+  Place,
   PublicKey,
   PublishBody,
   Published,
@@ -22,6 +25,7 @@ import type {
   Restored,
   SearchQuery,
   Session,
+  WithdrawQuery,
 } from './api.js';
 import { type Call, errorOf, Transport } from './client-transport.js';
 
@@ -82,8 +86,21 @@ export class IndexClient {
     return this.#transport.json({ ...post(peerPath(name, 'records'), auth, { records }), signal });
   }
 
-  async withdraw(auth: Auth, name: string, signal?: AbortSignal): Promise<void> {
-    const path = `/api/v1/peers/${encodeURIComponent(name)}`;
+  /** `conflict` until a heartbeat has said that the peer is draining. At most `LIMITS.handOver` files. */
+  handOver(auth: Auth, name: string, body: HandOverBody, signal?: AbortSignal): Promise<HandedOver> {
+    return this.#transport.json({ ...post(peerPath(name, 'hand-over'), auth, body), signal });
+  }
+
+  async place(auth: Auth, name: string, signal?: AbortSignal): Promise<Place> {
+    return (await this.#transport.json<{ place: Place }>({ ...get(peerPath(name, 'place'), auth), signal })).place;
+  }
+
+  async withdraw(
+    auth: Auth,
+    name: string,
+    { signal, ...query }: WithdrawQuery & { readonly signal?: AbortSignal } = {},
+  ): Promise<void> {
+    const path = `/api/v1/peers/${encodeURIComponent(name)}${queryText(query)}`;
     await this.#transport.send({ method: 'DELETE', path, ...headersOf(auth), isIdempotent: true, signal });
   }
 

@@ -24,6 +24,8 @@ export interface IndexConfig {
   readonly repairAfterMs: number;
   /** The headless Service of the peers, whose pods are watched; undefined leaves it to the leases. */
   readonly podWatch: { readonly service: string; readonly namespace: string | undefined } | undefined;
+  /** The StatefulSet of the peers, which tells whether a pod comes back; undefined leaves that open. */
+  readonly peerSet: { readonly statefulSet: string; readonly namespace: string | undefined } | undefined;
   readonly logLevel: (typeof LOG_LEVELS)[number];
 }
 
@@ -43,6 +45,7 @@ export function readConfig(env: NodeJS.ProcessEnv): IndexConfig {
     leaseMs: reader.int('SHOAL_LEASE_SECONDS', { fallback: 10, min: 1, max: 3600 }) * 1000,
     repairAfterMs: reader.int('SHOAL_REPAIR_AFTER_SECONDS', { fallback: 60, min: 0, max: 86_400 }) * 1000,
     podWatch: readPodWatch(reader),
+    peerSet: readPeerSet(reader),
     logLevel: reader.oneOf('SHOAL_LOG_LEVEL', LOG_LEVELS, 'info'),
   };
   reader.finish();
@@ -103,6 +106,12 @@ function readPodWatch(reader: EnvReader): IndexConfig['podWatch'] {
   const service = readLabel(reader, 'SHOAL_PEER_SERVICE');
   const namespace = readLabel(reader, 'SHOAL_NAMESPACE');
   return service === undefined ? undefined : { service, namespace: namespace ?? ownNamespace() };
+}
+
+function readPeerSet(reader: EnvReader): IndexConfig['peerSet'] {
+  const statefulSet = readLabel(reader, 'SHOAL_PEER_STATEFUL_SET');
+  const namespace = reader.optional('SHOAL_NAMESPACE');
+  return statefulSet === undefined ? undefined : { statefulSet, namespace: namespace ?? ownNamespace() };
 }
 
 /** A name of Kubernetes that is one DNS label. */

@@ -3,11 +3,15 @@ import { createLogger } from '../common/log.js';
 import { VERSION } from '../common/version.js';
 import { readConfig } from './config.js';
 import { catalogIn } from './open-catalog.js';
-import { KubernetesSlices, loadKubeConfig } from './pods/kubernetes-slices.js';
+import { loadKubeConfig } from './pods/kubernetes-http.js';
+import { KubernetesPlaces } from './pods/kubernetes-places.js';
+import { KubernetesSlices } from './pods/kubernetes-slices.js';
 import { runIndex } from './server.js';
 import { openSigner } from './signer.js';
 
 const WATCHING = { watchSeconds: 240, timeoutMs: 15_000 };
+/** A peer that ends waits for it. */
+const PLACE_MS = 5_000;
 
 /**
  * The index server, from the environment to its end: configuration, key, store, HTTP; SIGTERM or SIGINT closes it in
@@ -22,7 +26,9 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const signer = await openSigner(config.signingKeyFile);
   const catalog = await catalogIn(config.store);
   const slices = config.podWatch && new KubernetesSlices({ load: loadKubeConfig }, { ...config.podWatch, ...WATCHING });
-  const index = await runIndex(config, { catalog, signer, slices, log, now: Date.now, random: Math.random });
+  const places =
+    config.peerSet && new KubernetesPlaces({ load: loadKubeConfig, log }, { ...config.peerSet, timeoutMs: PLACE_MS });
+  const index = await runIndex(config, { catalog, signer, slices, places, log, now: Date.now, random: Math.random });
   try {
     await Promise.race([stopped, index.ready.then(() => stopped)]);
   } finally {

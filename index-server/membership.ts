@@ -130,9 +130,17 @@ export class Membership {
     };
   }
 
-  /** The peer leaves. Its holdings are offered again when it comes back. */
-  async withdraw(peer: PeerIdentity): Promise<void> {
-    const { catalog, directory } = this.#deps;
+  /**
+   * The peer leaves. Its holdings are offered again when it comes back; if it does not, `leftBehind` files went with it.
+   */
+  async withdraw(peer: PeerIdentity, leftBehind: number): Promise<void> {
+    const { catalog, directory, log, metrics } = this.#deps;
+    const before = await catalog.peer(peer.name);
+    // Said twice, it is counted once.
+    if (leftBehind > 0 && before?.incarnation === peer.incarnation && before.state !== 'withdrawn') {
+      metrics.leftBehind.inc(leftBehind);
+      log.warn({ peer: peer.name, files: leftBehind }, 'a peer left for good with the only copies of some files');
+    }
     await catalog.withdrawPeer(peer.name, peer.incarnation);
     this.#unannounced.delete(peer.name);
     const row = await catalog.peer(peer.name);

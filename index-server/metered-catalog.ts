@@ -52,6 +52,7 @@ const OPERATION_OF: Readonly<Record<keyof Catalog, StoreOperation>> = {
   holdingsOf: 'read_holders',
   addOrders: 'orders',
   ordersFor: 'orders',
+  copiesOrdered: 'orders',
   deleteOrders: 'orders',
 };
 

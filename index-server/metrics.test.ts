@@ -42,6 +42,8 @@ async function live(index: TestIndex): Promise<void> {
   await index.client.remove({ bearer: token }, idOf('a1'));
   const gone = await index.signer.record({ ...(await index.signer.verifyRecord(record)), name: 'lost' });
   await index.client.restore(one.auth, 'p1', [gone]);
+  const three = await index.peer('p3');
+  await index.client.withdraw(three.auth, 'p3', { leftBehind: 2 });
   await (await index.request('/nothing')).arrayBuffer();
 }
 
@@ -70,7 +72,6 @@ describe('the metrics', () => {
       'shoal_index_passwords_waiting',
       'shoal_index_peers{state="draining"}',
       'shoal_index_peers{state="gone"}',
-      'shoal_index_peers{state="withdrawn"}',
       'shoal_index_pod_watch_failures_total{reason="denied"}',
       'shoal_index_pod_watch_failures_total{reason="expired"}',
       'shoal_index_pod_watch_failures_total{reason="unavailable"}',

@@ -102,6 +102,10 @@ export class IndexMetrics {
     'under_replicated_files',
     'Files that when last looked at had fewer live copies than wanted',
   );
+  readonly leftBehind = this.#counter(
+    'left_behind_files_total',
+    'Files of which a peer that left for good had the only copy',
+  );
   readonly podWatchInSync = this.#gauge(
     'pod_watch_in_sync',
     'Whether killed peers are noticed at once, by their pods; 0 where only leases tell',

@@ -27,6 +27,7 @@ const ROUTES = `
   GET /api/v1/account PUT /api/v1/account/password
   POST /api/v1/peers GET /api/v1/peers DELETE /api/v1/peers/{name}
   POST /api/v1/peers/{name}/heartbeat POST /api/v1/peers/{name}/holdings POST /api/v1/peers/{name}/records
+  GET /api/v1/peers/{name}/place POST /api/v1/peers/{name}/hand-over
   POST /api/v1/reports GET /api/v1/keys
   POST /api/v1/files GET /api/v1/files GET /api/v1/search
   GET /api/v1/files/{ref} PATCH /api/v1/files/{ref} DELETE /api/v1/files/{ref}

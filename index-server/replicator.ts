@@ -46,10 +46,10 @@ export class Replicator {
       return [];
     }
     const { size: sizeBytes, replicas: wanted } = first;
-    const complete = await this.#completeHolders(id, { enough: wanted, awayMs });
+    const { complete, isHeld } = await this.#completeHolders(id, { enough: wanted, awayMs });
     const plan = { id, sizeBytes, wanted, excluded, complete, peers: await directory.live() };
     this.#setShort(id, missingCopies(plan) > 0);
-    if (plan.complete.length === 0) return [];
+    if (!isHeld) return [];
     const targets = planCopies(plan);
     await this.#give(
       targets.map((peer) => peer.name),
@@ -59,10 +59,15 @@ export class Replicator {
     return targets;
   }
 
+  /** Asks peers for copies that somebody else planned. */
+  async orderCopies(orders: readonly Pick<OrderRow, 'peer' | 'id'>[]): Promise<void> {
+    await this.#addOrders(orders, 'replicate');
+  }
+
   /** Whether a file has the copies wanted, without one on `exceptPeer`. */
   async hasCopies(id: string, wanted: number, exceptPeer: string): Promise<boolean> {
-    const holders = await this.#completeHolders(id, { enough: wanted + 1, awayMs: 0 });
-    const others = holders.filter((peer) => peer !== exceptPeer);
+    const { complete } = await this.#completeHolders(id, { enough: wanted + 1, awayMs: 0 });
+    const others = complete.filter((peer) => peer !== exceptPeer);
     return missingCopies({ wanted, complete: others }) === 0;
   }
 
@@ -94,20 +99,24 @@ export class Replicator {
     );
   }
 
-  /** Peers whose copies count: all of them, or at least `enough`. Nobody needs to know a whole crowd. */
+  /**
+   * Peers whose copies count: all of them, or at least `enough`. Nobody needs to know a whole crowd. `isHeld` tells whether
+   * anybody has all of it, be it a peer that is leaving.
+   */
   async #completeHolders(
     id: string,
     { enough, awayMs }: { readonly enough: number; readonly awayMs: number },
-  ): Promise<readonly string[]> {
+  ): Promise<{ readonly complete: readonly string[]; readonly isHeld: boolean }> {
     const { catalog, directory, now } = this.#deps;
     // A copy on a peer that is leaving is a copy to fetch from, not one to count on.
     // By its own word: a killed pod comes back more often than not, and a copy is not made anew for each restart.
     const leaving = await directory.leaving();
     for (let limit = enough; ; limit *= 4) {
       const holders = await catalog.holders(id, { now: now() - awayMs, limit, random: 0 });
-      const complete = holders.filter((holder) => holder.complete && !leaving.has(holder.peer));
+      const whole = holders.filter((holder) => holder.complete).map(({ peer }) => peer);
+      const complete = whole.filter((peer) => !leaving.has(peer));
       const isAll = holders.length < limit || holders.length >= HOLDERS_TOLD;
-      if (isAll || complete.length >= enough) return complete.map(({ peer }) => peer);
+      if (isAll || complete.length >= enough) return { complete, isHeld: whole.length > 0 };
     }
   }
 

@@ -12,6 +12,7 @@ import { Authenticator } from './auth.js';
 import type { Catalog } from './catalog.js';
 import type { IndexConfig } from './config.js';
 import { Finding } from './finding.js';
+import { HandOver } from './hand-over.js';
 import { HolderDirectory } from './holder-directory.js';
 import { LoginLimiter } from './login-limiter.js';
 import { Membership } from './membership.js';
@@ -20,6 +21,7 @@ import { IndexMetrics } from './metrics.js';
 import { Orders } from './orders.js';
 import { Passwords } from './passwords.js';
 import { GONE_KEPT_MS, PeerDirectory } from './peer-directory.js';
+import { type PeerPlaces, UnknownPlaces } from './pods/peer-places.js';
 import { PodVerdicts } from './pods/pod-verdicts.js';
 import { PodWatch, type SliceSource } from './pods/pod-watch.js';
 import { Publishing } from './publishing.js';
@@ -37,6 +39,8 @@ export interface IndexDeps {
   readonly signer: Signer;
   /** Where the pods of the peers are told; undefined leaves it to the leases. */
   readonly slices?: SliceSource | undefined;
+  /** Where it is told whether a pod comes back; undefined where nobody knows. */
+  readonly places?: PeerPlaces | undefined;
   readonly log: Logger;
   now(): number;
   random(): number;
@@ -111,7 +115,7 @@ export async function runIndex(config: IndexConfig, deps: IndexDeps): Promise<Ru
 
 type Parts = ReturnType<typeof createParts>;
 
-function createParts(config: IndexConfig, { catalog: plain, signer, log, now, random }: IndexDeps) {
+function createParts(config: IndexConfig, { catalog: plain, signer, places, log, now, random }: IndexDeps) {
   const metrics = new IndexMetrics();
   const catalog = meterCatalog(plain, metrics);
   const base = { catalog, signer, metrics, log, now, random };
@@ -130,6 +134,8 @@ function createParts(config: IndexConfig, { catalog: plain, signer, log, now, ra
     publishing: new Publishing({ ...base, finding, replicator }, config),
     membership: new Membership({ ...base, directory, orders, replicator }, config),
     restoring: new Restoring({ ...base, replicator }),
+    handOver: new HandOver({ ...base, directory, replicator }),
+    places: places ?? new UnknownPlaces(),
     repair: new Repair({ ...base, directory, replicator }, { afterMs: config.repairAfterMs, batch: REPAIR_BATCH }),
     seed: new SeedFlows({ ...base, accounts, directory, holders }),
   };

@@ -258,7 +258,7 @@ async function stop(
   // What is fetched for the swarm goes on elsewhere, or here next time.
   const givenUp = parts.orders.stop();
   const drained = [doors.transfers.drain(graceMs), doors.control.close(graceMs), closeHttp(doors.http, graceMs)];
-  await (withdraw ? parts.membership.stop() : parts.membership.abandon());
+  await (withdraw ? parts.membership.stop(0) : parts.membership.abandon());
   await Promise.all(drained);
   await Promise.all([givenUp, parts.announcer.stop(), parts.publisher.stop(), parts.tombstones.stop()]);
   await parts.fetcher.stop();

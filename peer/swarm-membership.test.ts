@@ -16,6 +16,7 @@ class ScriptedIndex {
   readonly joins: { readonly body: JoinBody; readonly secret: string | undefined }[] = [];
   readonly beats: HeartbeatBody[] = [];
   readonly withdrawn: string[] = [];
+  leftBehind: number | undefined;
   failure: ShoalError | undefined;
   answer: Partial<HeartbeatAnswer> = {};
   /** A withdrawal that never gets an answer. */
@@ -42,7 +43,12 @@ class ScriptedIndex {
     };
   };
 
-  withdraw = async (_auth: object, name: string, signal?: AbortSignal): Promise<void> => {
+  withdraw = async (
+    _auth: object,
+    name: string,
+    { leftBehind, signal }: { leftBehind?: number | undefined; signal?: AbortSignal } = {},
+  ): Promise<void> => {
+    this.leftBehind = leftBehind;
     if (this.isSilentOnWithdraw) {
       await new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error)));
     }
@@ -293,7 +299,7 @@ describe('leaving', () => {
     const { index, membership } = setUp();
     membership.start();
     await pass(0);
-    await membership.stop();
+    await membership.stop(0);
     expect(membership.state).toBe('draining');
     expect(index.withdrawn).toEqual(['peer-1']);
     const sent = index.beats.length;
@@ -307,7 +313,7 @@ describe('leaving', () => {
     index.failure = away;
     membership.start();
     await pass(100);
-    await membership.stop();
+    await membership.stop(0);
     expect(index.withdrawn).toEqual([]);
   });
 });
@@ -320,6 +326,6 @@ test('an index that says nothing holds up no one who leaves', async () => {
   timers.useRealTimers();
   index.isSilentOnWithdraw = true;
   const begin = performance.now();
-  await membership.stop();
+  await membership.stop(0);
   expect(performance.now() - begin).toBeLessThan(2_000);
 });

@@ -64,6 +64,7 @@ export class SwarmMembership implements Membership {
   readonly #listeners: MembershipListener[] = [];
   #loop: Promise<void> | undefined;
   #joined: Joined | undefined;
+  #isDraining = false;
   #mustJoin = true;
   #swarmToken: string | undefined;
   #renewAtMs = 0;
@@ -109,7 +110,7 @@ export class SwarmMembership implements Membership {
   }
 
   get state(): MembershipState {
-    if (this.#stopped.signal.aborted) return 'draining';
+    if (this.#stopped.signal.aborted || this.#isDraining) return 'draining';
     if (this.#joined !== undefined && this.isCutOff) return 'cut off';
     return this.#mustJoin ? 'joining' : 'live';
   }
@@ -149,13 +150,25 @@ export class SwarmMembership implements Membership {
     this.#wake?.();
   }
 
-  /** Leaves the swarm: the index is told, within `withdrawMs`; if it cannot be, the lease ends by itself. */
-  async stop(): Promise<void> {
+  /** From now on each heartbeat says whether this peer takes work; the next one is sent now. */
+  setDraining(isDraining: boolean): void {
+    this.#isDraining = isDraining;
+    this.beatNow();
+  }
+
+  /**
+   * Leaves the swarm: the index is told, within `withdrawMs`; if it cannot be, the lease ends by itself. A peer that does not
+   * come back tells how many files go with it.
+   */
+  async stop(leftBehind: number): Promise<void> {
     if (this.#stopped.signal.aborted) return;
     await this.abandon();
     if (this.#joined === undefined) return;
     try {
-      await this.#deps.index.withdraw(this.auth(), this.peerName, AbortSignal.timeout(this.#options.withdrawMs));
+      await this.#deps.index.withdraw(this.auth(), this.peerName, {
+        leftBehind,
+        signal: AbortSignal.timeout(this.#options.withdrawMs),
+      });
     } catch (error) {
       this.#deps.log.warn({ error: toShoalError(error) }, 'could not withdraw; the lease will end by itself');
     }
@@ -207,7 +220,7 @@ export class SwarmMembership implements Membership {
       this.peerName,
       {
         incarnation: this.incarnation,
-        state: 'live',
+        state: this.#isDraining ? 'draining' : 'live',
         renew: sentAtMs >= this.#renewAtMs,
         ...this.#deps.load(),
       },

@@ -32,6 +32,8 @@ const PUT = `INSERT INTO peers (name, address, version, incarnation, state, leas
 const BEAT = `UPDATE peers SET state = ?, lease_until = ?, files = ?, bytes_used = ?, bytes_free = ?
   WHERE name = ? AND incarnation = ? AND state <> 'withdrawn'`;
 
+const COPIES_ORDERED = `SELECT * FROM orders WHERE id IN (SELECT value FROM json_each(?)) AND kind = 'replicate'`;
+
 // As one text: a row that libsql hands over one by one costs several times as much as one in JSON.
 const PEERS = `SELECT json_group_array(json_array(num, name, address, version, incarnation, state, lease_until, files,
   bytes_used, bytes_free)) AS found FROM (SELECT * FROM peers WHERE name > ? ORDER BY name LIMIT ?) slice`;
@@ -106,6 +108,10 @@ export function embeddedPeers(database: EmbeddedDatabase): PeerCatalog {
       const sql = 'SELECT * FROM orders WHERE peer = ? ORDER BY created_at LIMIT ?';
       const orders = database.all<StoredOrder>(sql, peer, limit);
       return orders.map(({ kind, id, created_at }) => ({ peer, kind, id, createdAt: created_at }));
+    },
+    async copiesOrdered(ids) {
+      const found = database.all<StoredOrder>(COPIES_ORDERED, JSON.stringify(ids));
+      return found.map(({ peer, kind, id, created_at }) => ({ peer, kind, id, createdAt: created_at }));
     },
     async deleteOrders(peer, kind, ids) {
       const sql = 'DELETE FROM orders WHERE peer = ? AND kind = ? AND id IN (SELECT value FROM json_each(?))';

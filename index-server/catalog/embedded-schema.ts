@@ -120,4 +120,8 @@ export const MIGRATIONS: readonly string[] = [
   DROP INDEX peers_address;
   CREATE INDEX peers_address ON peers (address);
   `,
+  // Who is to copy a file already, when its holder leaves and somebody must.
+  `
+  CREATE INDEX orders_id ON orders (id, kind);
+  `,
 ];

@@ -52,6 +52,10 @@ export function mongoPeers(store: MongoStore): PeerCatalog {
       const orders = await store.collection('orders').find({ peer }).sort({ createdAt: 1 }).limit(limit).toArray();
       return orders.map(({ kind, file, createdAt }) => ({ peer, kind, id: file, createdAt }));
     },
+    async copiesOrdered(ids) {
+      const found = store.collection('orders').find({ file: { $in: [...ids] }, kind: 'replicate' });
+      return (await found.toArray()).map(({ peer, kind, file, createdAt }) => ({ peer, kind, id: file, createdAt }));
+    },
     async deleteOrders(peer, kind, ids) {
       await store.collection('orders').deleteMany({ _id: { $in: ids.map((id) => orderKey(peer, kind, id)) } });
     },

@@ -16,7 +16,7 @@ import type { NameDocument } from './mongo-names.js';
  *   users     by _id and nameKey;  sessions by _id, userId, expiresAt;  seats by _id (a user id)
  *   peers     by _id (a name), address, leaseUntil; the whole list is read in order of _id
  *   holdings  by _id (file/peer); who holds a file by (file, complete, spot), covered; what a peer holds by (peer, file)
- *   orders    by _id (peer/kind/file); those of a peer by (peer, createdAt)
+ *   orders    by _id (peer/kind/file); those of a peer by (peer, createdAt), copies of files by (kind, file)
  *   counters  by _id
  */
 
@@ -87,7 +87,7 @@ export const INDEXES: { readonly [Name in keyof MongoDocuments]?: readonly Index
   sessions: [{ key: { userId: 1 } }, { key: { expiresAt: 1 } }],
   peers: [{ key: { address: 1 } }, { key: { leaseUntil: 1 } }],
   holdings: [{ key: { file: 1, complete: 1, spot: 1, peer: 1 } }, { key: { peer: 1, file: 1 } }],
-  orders: [{ key: { peer: 1, createdAt: 1 } }],
+  orders: [{ key: { peer: 1, createdAt: 1 } }, { key: { kind: 1, file: 1 } }],
 };
 
 /** What peers tell again by themselves is worth no wait for the disk; the rest is on the disks of a majority first. */

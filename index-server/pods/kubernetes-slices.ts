@@ -1,18 +1,14 @@
-import { once } from 'node:events';
-import { get as getHttp, type IncomingMessage } from 'node:http';
-import { get as getHttps, type RequestOptions } from 'node:https';
+import type { IncomingMessage } from 'node:http';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { z } from 'zod';
-import { type ErrorCode, ShoalError, toShoalError } from '../../common/errors.js';
+import { ShoalError, toShoalError } from '../../common/errors.js';
 import { endpointSliceListSchema, endpointSliceSchema } from './endpoint-slices.js';
+import { getKubernetes, refusalOf, textOf } from './kubernetes-http.js';
 import { ExpiredError, type SliceEvent, type SliceSource } from './pod-watch.js';
 
 /*
  * The slices of a Service as the API server of a Kubernetes cluster tells them.
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
- *
- * Of the client library this takes who we are and how the cluster is reached (token, certificates, proxy). Its Watch cannot
- * be given up while it connects and does not say why it was refused, so the two requests are made here.
  */
 
 /** Whose slices, and for how long one watch goes on. */
@@ -26,10 +22,7 @@ export interface KubernetesSlicesOptions {
   readonly timeoutMs: number;
 }
 
-/** Status of the answers that mean something of their own here. */
-const CODES: Readonly<Record<number, ErrorCode>> = { 401: 'unauthenticated', 403: 'denied' };
-const GONE = 410;
-const KEEPALIVE_MS = 30_000;
+const DENIED_HINT = 'give the ServiceAccount of the index get, list and watch on endpointslices of discovery.k8s.io';
 
 const statusSchema = z.object({ code: z.number().default(0), message: z.string().default('') });
 const eventSchema = z.discriminatedUnion('type', [
@@ -37,19 +30,6 @@ const eventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('BOOKMARK'), object: endpointSliceSchema }),
   z.object({ type: z.literal('ERROR'), object: statusSchema }),
 ]);
-
-/** How to reach the cluster that this process runs in, or the one that the user's kubeconfig names. */
-export async function loadKubeConfig(): Promise<KubeConfig> {
-  // It takes a third of a second and 60 MB, which only those pay who watch.
-  const { KubeConfig } = await import('@kubernetes/client-node');
-  const config = new KubeConfig();
-  config.loadFromDefault();
-  // What the library falls back to.
-  if (config.getCurrentCluster()?.server !== 'http://localhost:8080') return config;
-  throw new ShoalError('denied', 'there is no Kubernetes here: no ServiceAccount token is mounted', {
-    hint: 'mount the token of a ServiceAccount, or unset SHOAL_PEER_SERVICE',
-  });
-}
 
 /** A {@link SliceSource} that asks an API server. */
 export class KubernetesSlices implements SliceSource {
@@ -89,73 +69,34 @@ export class KubernetesSlices implements SliceSource {
     }
   }
 
-  /** The answer, of which only the head is here. */
   async #get(query: Readonly<Record<string, string>>, signal: AbortSignal): Promise<IncomingMessage> {
-    try {
-      const request = await this.#request(query, signal);
-      request.on('socket', (socket) => socket.setKeepAlive(true, KEEPALIVE_MS));
-      const [response] = (await once(request, 'response')) as [IncomingMessage];
-      if (response.statusCode === 200) return response;
-      throw refusal(response.statusCode ?? 0, await textOf(response));
-    } catch (cause) {
-      if (cause instanceof ShoalError) throw cause;
-      throw new ShoalError('unavailable', `the Kubernetes API does not answer: ${toShoalError(cause).message}`, {
-        cause,
-      });
-    }
-  }
-
-  async #request(query: Readonly<Record<string, string>>, signal: AbortSignal) {
     const { service, namespace } = this.#options;
     if (namespace === undefined) {
       throw new ShoalError('denied', 'SHOAL_NAMESPACE is not set, and no ServiceAccount tells the namespace', {
         hint: 'set SHOAL_NAMESPACE, or unset SHOAL_PEER_SERVICE outside a cluster',
       });
     }
-    const config = await this.#load();
-    const options: RequestOptions = {};
-    await config.applyToHTTPSOptions(options);
     const path = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`;
-    const url = new URL(`${config.getCurrentCluster()?.server}${path}`);
-    for (const [name, value] of Object.entries({ labelSelector: `kubernetes.io/service-name=${service}`, ...query })) {
-      url.searchParams.set(name, value);
+    const selected = { labelSelector: `kubernetes.io/service-name=${service}`, ...query };
+    const request = { path, query: selected, deniedHint: DENIED_HINT };
+    try {
+      return await getKubernetes(this.#load, request, signal);
+    } catch (error) {
+      throw expiredOr(toShoalError(error));
     }
-    const get = url.protocol === 'https:' ? getHttps : getHttp;
-    return get(url, { ...options, signal });
   }
 }
 
-function refusal(status: number, text: string): ShoalError {
-  const message = messageIn(text) ?? `status ${status}`;
-  if (status === GONE) return new ExpiredError(message);
-  const code = CODES[status] ?? 'unavailable';
-  return new ShoalError(code, `the Kubernetes API refused: ${message}`, {
-    ...(code === 'denied' && {
-      hint: 'give the ServiceAccount of the index get, list and watch on endpointslices of discovery.k8s.io',
-    }),
-  });
-}
-
-function messageIn(text: string): string | undefined {
-  try {
-    return statusSchema.parse(JSON.parse(text)).message || undefined;
-  } catch {
-    // A proxy's page, perhaps; the status says enough.
-    return undefined;
-  }
-}
-
-async function textOf(response: IncomingMessage): Promise<string> {
-  response.setEncoding('utf8');
-  let text = '';
-  for await (const piece of response) text += piece;
-  return text;
+/** `conflict` is what the API says of a place that it has forgotten. */
+function expiredOr(error: ShoalError): ShoalError {
+  return error.code === 'conflict' ? new ExpiredError(error.message) : error;
 }
 
 async function* eventsOf(response: IncomingMessage): AsyncGenerator<SliceEvent> {
   for await (const line of linesOf(response)) {
     const event = eventSchema.parse(JSON.parse(line));
-    if (event.type === 'ERROR') throw refusal(event.object.code, line);
+    if (event.type === 'ERROR')
+      throw expiredOr(refusalOf(event.object.code, JSON.stringify(event.object), DENIED_HINT));
     const { object } = event;
     if (event.type === 'BOOKMARK') yield { type: 'bookmark', resourceVersion: object.metadata.resourceVersion };
     else yield { type: event.type === 'DELETED' ? 'deleted' : 'set', slice: object };

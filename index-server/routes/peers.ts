@@ -3,6 +3,8 @@ import { ShoalError } from '../../common/errors.js';
 import {
   announceBodySchema,
   announcedSchema,
+  handedOverSchema,
+  handOverBodySchema,
   heartbeatAnswerSchema,
   heartbeatBodySchema,
   joinBodySchema,
@@ -10,12 +12,16 @@ import {
   keysSchema,
   peerNameSchema,
   peersSchema,
+  placeSchema,
   reportBodySchema,
   restoreBodySchema,
   restoredSchema,
+  withdrawQuerySchema,
 } from '../api.js';
 import type { Caller } from '../auth.js';
+import type { HandOver } from '../hand-over.js';
 import type { Membership } from '../membership.js';
+import type { PeerPlaces } from '../pods/peer-places.js';
 import type { Restoring } from '../restoring.js';
 import { type AnyRoute, route } from '../routing.js';
 import type { PeerIdentity, Signer } from '../signer.js';
@@ -26,12 +32,14 @@ const peerParamsSchema = z.object({ name: peerNameSchema });
 export interface PeerRouteDeps {
   readonly membership: Membership;
   readonly restoring: Restoring;
+  readonly handOver: HandOver;
+  readonly places: PeerPlaces;
   readonly signer: Signer;
 }
 
 /** The swarm: how peers come, stay and go, and what others may know of them. */
 export function peerRoutes(deps: PeerRouteDeps): readonly AnyRoute[] {
-  return [...lifeRoutes(deps), ...swarmRoutes(deps)];
+  return [...lifeRoutes(deps), ...leavingRoutes(deps), ...swarmRoutes(deps)];
 }
 
 function lifeRoutes({ membership, restoring }: PeerRouteDeps): readonly AnyRoute[] {
@@ -84,6 +92,34 @@ function lifeRoutes({ membership, restoring }: PeerRouteDeps): readonly AnyRoute
       errors: [],
       handle: ({ body }) => restoring.restore(body.records),
     }),
+  ];
+}
+
+function leavingRoutes({ membership, handOver, places }: PeerRouteDeps): readonly AnyRoute[] {
+  return [
+    route({
+      method: 'get',
+      path: '/api/v1/peers/{name}/place',
+      section: 'peers',
+      summary: 'Tells whether a peer whose pod ends comes back',
+      access: 'self',
+      params: peerParamsSchema,
+      answer: placeSchema,
+      errors: [],
+      handle: async ({ caller }) => ({ place: await places.of(speaker(caller).name) }),
+    }),
+    route({
+      method: 'post',
+      path: '/api/v1/peers/{name}/hand-over',
+      section: 'peers',
+      summary: 'Has files of a draining peer copied to others, and tells which of them only it has yet',
+      access: 'self',
+      params: peerParamsSchema,
+      body: handOverBodySchema,
+      answer: handedOverSchema,
+      errors: ['conflict'],
+      handle: ({ caller, body }) => handOver.of(speaker(caller), body.ids),
+    }),
     route({
       method: 'delete',
       path: '/api/v1/peers/{name}',
@@ -91,9 +127,10 @@ function lifeRoutes({ membership, restoring }: PeerRouteDeps): readonly AnyRoute
       summary: 'A peer leaves',
       access: 'self',
       params: peerParamsSchema,
+      query: withdrawQuerySchema,
       errors: [],
-      handle: async ({ caller }) => {
-        await membership.withdraw(speaker(caller));
+      handle: async ({ caller, query }) => {
+        await membership.withdraw(speaker(caller), query.leftBehind ?? 0);
         return undefined;
       },
     }),

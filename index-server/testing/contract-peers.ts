@@ -106,6 +106,31 @@ export function peerContract({ catalog, reopen }: ContractContext): void {
     expect(holders.map(({ peer }) => peer)).toEqual(['here']);
   });
 
+  test('tells who is to copy some files', async () => {
+    const ids = Array.from({ length: 300 }, (_, n) => idOf(`file ${n}`));
+    const orderOf = (id: string, n: number) =>
+      ({ peer: `peer-${n % 3}`, id, kind: 'replicate', createdAt: 1_000 + n }) as const;
+    const orders = ids.map(orderOf);
+    const second = { ...orderOf(idOf('file 7'), 2), createdAt: 5_000 };
+    await catalog().addOrders([...orders, second]);
+    await catalog().addOrders([{ ...orderOf(idOf('file 8'), 0), kind: 'update' }]);
+    const found = (asked: readonly string[]) =>
+      catalog()
+        .copiesOrdered(asked)
+        .then((rows) => rows.map(({ peer, id }) => `${id} ${peer}`).sort());
+    const told = (rows: readonly { readonly peer: string; readonly id: string }[]) =>
+      rows.map(({ peer, id }) => `${id} ${peer}`).sort();
+    expect(await found([])).toEqual([]);
+    expect(await found([idOf('never ordered')])).toEqual([]);
+    expect(await catalog().copiesOrdered([idOf('file 8')])).toEqual([orders[8]]);
+    expect(await found([idOf('file 7'), idOf('file 9')])).toEqual(
+      told([orders[7], second, orders[9]].flatMap((o) => o ?? [])),
+    );
+    expect(await found(ids)).toEqual(told([...orders, second]));
+    await catalog().deleteOrders('peer-2', 'replicate', [idOf('file 7')]);
+    expect(await found([idOf('file 7')])).toEqual(told(orders.slice(7, 8)));
+  });
+
   test('gives each peer its orders, oldest first, each once', async () => {
     const order = { peer: 'peer-0', id: idOf('a'), kind: 'replicate', createdAt: 2_000 } as const;
     const drop = { ...order, kind: 'drop', createdAt: 1_000 } as const;

@@ -34,6 +34,10 @@ export class KubernetesApi {
   readonly requests: string[] = [];
   /** Whether an old version is answered with status 410, or with an event in a stream of status 200. */
   expiresByStatus = false;
+  /** What the StatefulSet of the peers is; undefined when there is none. */
+  statefulSet: object | undefined;
+  /** Whether reading the StatefulSet is refused with 403. */
+  isSetForbidden = false;
   /** Requests are taken and not answered. */
   isSilent = false;
 
@@ -132,6 +136,10 @@ export class KubernetesApi {
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const url = new URL(request.url ?? '', 'http://api');
+    if (url.pathname.startsWith('/apis/apps/')) {
+      this.#answerSet(url.pathname, response);
+      return;
+    }
     const isWatch = url.searchParams.get('watch') === 'true';
     const from = url.searchParams.get('resourceVersion') ?? '';
     this.requests.push(isWatch ? `watch ${from}` : 'list');
@@ -168,6 +176,15 @@ export class KubernetesApi {
     for (const { version, type, object } of this.#history) if (version > from) response.write(line(type, object));
     this.#watches.add(response);
     response.once('close', () => this.#watches.delete(response));
+  }
+
+  #answerSet(path: string, response: ServerResponse): void {
+    if (this.isSilent) return;
+    const isThere =
+      path === '/apis/apps/v1/namespaces/team-a/statefulsets/shoal-peer' && this.statefulSet !== undefined;
+    if (this.isSetForbidden) status(response, 403, 'statefulsets.apps "shoal-peer" is forbidden');
+    else if (!isThere) status(response, 404, 'statefulsets.apps "shoal-peer" not found');
+    else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(this.statefulSet));
   }
 
   #happened(change: Change): void {

@@ -8,6 +8,7 @@ import type { Catalog } from '../catalog.js';
 import { IndexClient } from '../client.js';
 import { type IndexConfig, readConfig } from '../config.js';
 import { catalogIn } from '../open-catalog.js';
+import type { PeerPlaces } from '../pods/peer-places.js';
 import type { SliceSource } from '../pods/pod-watch.js';
 import { type RunningIndex, runIndex } from '../server.js';
 import { openSigner, type Signer } from '../signer.js';
@@ -21,6 +22,8 @@ export interface TestIndexOptions {
   readonly wrap?: (catalog: Catalog) => Catalog;
   /** Where the pods of the peers are told. */
   readonly slices?: SliceSource;
+  /** Where it is told whether the pods of peers come back. */
+  readonly places?: PeerPlaces;
   /** Nothing is logged unless told. */
   readonly log?: Logger;
 }
@@ -66,6 +69,7 @@ export class TestIndex {
       catalog,
       signer,
       slices: options.slices,
+      places: options.places,
       log: options.log ?? createLogger({ name: 'index', level: 'silent' }),
       now: () => ++clock.nowMs,
       random: Math.random,
@@ -151,6 +155,10 @@ export class TestPeer {
   beat(state: 'live' | 'draining' = 'live', renew = false) {
     const body = { incarnation: this.incarnation, state, renew, ...this.#load };
     return this.#client.heartbeat(this.auth, this.name, body);
+  }
+
+  handOver(...ids: string[]) {
+    return this.#client.handOver(this.auth, this.name, { incarnation: this.incarnation, ids });
   }
 
   announce(body: Omit<AnnounceBody, 'incarnation'>) {

@@ -64,6 +64,7 @@ async function useAll(catalog: Catalog): Promise<void> {
   await catalog.release('peer-0', [row.id]);
   await catalog.addOrders([{ peer: 'peer-0', id: row.id, kind: 'drop', createdAt: 0 }]);
   await catalog.ordersFor('peer-0', 1);
+  await catalog.copiesOrdered([row.id]);
   await catalog.deleteOrders('peer-0', 'drop', [row.id]);
   await catalog.withdrawPeer('peer-0', 'incarnation-1');
   await catalog.forgetPeers(20_000);

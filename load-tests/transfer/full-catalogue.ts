@@ -41,7 +41,7 @@ export async function takeSeat(swarm: BenchSwarm, signal: AbortSignal): Promise<
     signal,
   );
   const auth = { bearer: peerToken };
-  return { client, auth, leave: () => client.withdraw(auth, PEER_NAME, signal) };
+  return { client, auth, leave: () => client.withdraw(auth, PEER_NAME, { signal }) };
 }
 
 /** Name of file `number`, from 0: folders of 1,000 files, in byte order of the number. */
