@@ -30,6 +30,7 @@ describe('the configuration', () => {
       leaseMs: 10_000,
       repairAfterMs: 60_000,
       podWatch: undefined,
+      peerSet: undefined,
       logLevel: 'info',
     });
     expect(Object.isFrozen(config)).toBe(true);
@@ -47,6 +48,7 @@ describe('the configuration', () => {
       SHOAL_LEASE_SECONDS: '2',
       SHOAL_REPAIR_AFTER_SECONDS: '0',
       SHOAL_PEER_SERVICE: 'shoal-peer',
+      SHOAL_PEER_STATEFUL_SET: 'shoal-peer',
       SHOAL_NAMESPACE: 'team-a',
       SHOAL_LOG_LEVEL: 'debug',
     });
@@ -61,6 +63,7 @@ describe('the configuration', () => {
       leaseMs: 2000,
       repairAfterMs: 0,
       podWatch: { service: 'shoal-peer', namespace: 'team-a' },
+      peerSet: { statefulSet: 'shoal-peer', namespace: 'team-a' },
       logLevel: 'debug',
     });
   });

@@ -49,6 +49,7 @@ export class Announcer {
   #running: Promise<void> | undefined;
   #failures = 0;
   #unsubscribe: (() => void) | undefined;
+  readonly #listeners: (() => void)[] = [];
 
   constructor(deps: AnnouncerDeps, options: AnnouncerOptions) {
     this.#deps = deps;
@@ -58,6 +59,11 @@ export class Announcer {
   /** Begins to listen to the store. Nothing is said before {@link announceAll}, which a join brings. */
   start(): void {
     this.#unsubscribe ??= this.#deps.store.onChange(({ id }) => this.changed(id));
+  }
+
+  /** Calls `listener` whenever the index has been told of changes. */
+  onAnnounced(listener: () => void): void {
+    this.#listeners.push(listener);
   }
 
   /** Notes that what is held of a file, or whether it may be announced, is not what it was. */
@@ -107,6 +113,7 @@ export class Announcer {
       else await this.#tellChanges();
       this.#failures = 0;
       this.#deps.metrics.announces.inc({ kind, result: 'ok' });
+      for (const listener of this.#listeners) listener();
     } catch (thrown) {
       const error = toShoalError(thrown);
       if (this.#stopped.signal.aborted) return;

@@ -69,6 +69,8 @@ describe('readConfig', () => {
       SHOAL_DRAIN_SECONDS: '0',
       SHOAL_LOG_LEVEL: 'debug',
       SHOAL_WAIT_SECONDS: '0',
+      SHOAL_HAND_OVER: 'scale-down',
+      SHOAL_HAND_OVER_SECONDS: '0',
     });
     expect(config).toEqual({
       dataDir: '/tmp/d',
@@ -87,6 +89,8 @@ describe('readConfig', () => {
       isLoginRequired: true,
       hasLoopbackAccess: false,
       drainSeconds: 0,
+      handOver: 'scale-down',
+      handOverSeconds: 0,
       waitSeconds: 0,
       logLevel: 'debug',
     });

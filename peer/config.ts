@@ -4,6 +4,7 @@ import { EnvReader } from '../common/env.js';
 import { LOG_LEVELS } from '../common/log.js';
 import { isLoopback } from '../common/loopback.js';
 import { addressSchema, LIMITS, peerNameSchema } from '../index-server/api.js';
+import { HAND_OVER_TIMES, type HandOverTime } from './drain.js';
 import type { TlsFiles } from './tls/tls-files.js';
 
 /** Longest path of a Unix socket in bytes: `sun_path` of unix(7), its final zero left out. */
@@ -36,6 +37,10 @@ export interface PeerConfig {
   /** Whether the HTTP door answers programs on the same machine without a token. */
   readonly hasLoopbackAccess: boolean;
   readonly drainSeconds: number;
+  /** When to hand over what only this peer has, before it stops. */
+  readonly handOver: HandOverTime;
+  /** How long that may take. */
+  readonly handOverSeconds: number;
   /** How long a get or a put goes on while the index, or every peer that has the file, is away. */
   readonly waitSeconds: number;
   readonly logLevel: (typeof LOG_LEVELS)[number];
@@ -64,6 +69,8 @@ export function readConfig(env: NodeJS.ProcessEnv): PeerConfig {
     isLoginRequired: reader.bool('SHOAL_REQUIRE_LOGIN', false),
     hasLoopbackAccess: reader.bool('SHOAL_LOOPBACK_ACCESS', true),
     drainSeconds: reader.int('SHOAL_DRAIN_SECONDS', { fallback: 25, min: 0, max: 3600 }),
+    handOver: reader.oneOf('SHOAL_HAND_OVER', HAND_OVER_TIMES, 'never'),
+    handOverSeconds: reader.int('SHOAL_HAND_OVER_SECONDS', { fallback: 300, min: 0, max: 86_400 }),
     waitSeconds: reader.int('SHOAL_WAIT_SECONDS', { fallback: 60, min: 0, max: 86_400 }),
     logLevel: reader.oneOf('SHOAL_LOG_LEVEL', LOG_LEVELS, 'info'),
   });

@@ -13,6 +13,7 @@ import { ChunkStore } from './chunk-store.js';
 import { hostPort, type PeerConfig } from './config.js';
 import { accountHandlers } from './control/accounts.js';
 import { CallEdge } from './control/call.js';
+import { drainHandlers } from './control/drain.js';
 import { fileHandlers } from './control/files.js';
 import { getHandlers } from './control/get.js';
 import { manyHandlers } from './control/many.js';
@@ -21,6 +22,8 @@ import { putHandlers } from './control/put.js';
 import { verifyHandlers } from './control/verify.js';
 import { ControlServer, checkSocketFree } from './control-server.js';
 import { Doctor } from './doctor.js';
+import { Drain } from './drain.js';
+import { HandOver } from './hand-over.js';
 import { Hasher } from './hasher.js';
 import { createHttpDoor } from './http/app.js';
 import { createDoorServer } from './http/body-intake.js';
@@ -32,6 +35,7 @@ import { PeerMetrics } from './metrics.js';
 import { meteredIndex } from './observers.js';
 import { OrderRunner } from './orders.js';
 import { Publisher } from './publish.js';
+import { Readiness } from './readiness.js';
 import { Removals } from './removals.js';
 import { Retriever } from './retrieve.js';
 import { SwarmMembership } from './swarm-membership.js';
@@ -39,6 +43,7 @@ import { TicketVerifier } from './tickets.js';
 import { TlsIdentity } from './tls/tls-identity.js';
 import { Tombstones } from './tombstones.js';
 import { createFetcher, createRemotePeers, createSmallFetcher, createTransferServer } from './transfers.js';
+import { WorkGate } from './work-gate.js';
 
 /*
  * The whole peer: builds every part, opens the three doors (gRPC for peers, HTTP for programs, the socket for the
@@ -55,6 +60,8 @@ const DOCTOR_MS = 5_000;
 const HTTP_IDLE_MS = 60_000;
 /** How often the TLS files are looked at; Kubernetes itself takes about as long to bring what is new to a pod. */
 const TLS_RELOAD_MS = 60_000;
+/** Limits of a hand-over: see drain.ts. */
+const HAND_OVER_LIMITS = { stuckMs: 10_000, stuckLeavingMs: 3_000, waitLeavingMs: 5_000 };
 /** How long a process that ends may go on using the store. */
 const STORE_WAIT_MS = 60_000;
 const STORE_RETRY_MS = 200;
@@ -64,6 +71,11 @@ export interface Daemon {
   /** Where other peers dial it, host:port. */
   readonly address: string;
   readonly httpPort: number;
+  /**
+   * Leaves as a program does that is told to stop: hands over for at most `handOverMs` if it does not come back, and then
+   * as {@link stop}.
+   */
+  leave(how: { readonly graceMs: number; readonly handOverMs: number }): Promise<void>;
   /**
    * Leaves the swarm and closes everything. Streams under way may finish for `graceMs`. Without `withdraw` nobody is
    * told, as if the machine had failed.
@@ -88,6 +100,8 @@ export async function startDaemon(
   const parts = buildParts(config, { log, tls });
   const doors = buildDoors(config, parts, log);
   try {
+    // Probes are answered from here on: a large store takes its time.
+    const httpPort = await listenHttp(doors.http, config);
     await openStore(parts.store, deps);
     await Promise.all([
       parts.membership.recall(),
@@ -97,14 +111,17 @@ export async function startDaemon(
     ]);
     const grpcPort = await doors.transfers.listen(config.listenAddress, config.grpcPort);
     parts.identity.address = config.advertiseAddress ?? hostPort(config.listenAddress, grpcPort);
-    const httpPort = await listenHttp(doors.http, config);
     await doors.control.listen(config.socketPath);
-    parts.readiness.isReady = true;
+    parts.readiness.phase = 'open';
     start(parts);
-    log.info({ peer: config.peerName, address: parts.identity.address, httpPort }, 'ready');
-    return { address: parts.identity.address, httpPort, stop: (how) => stop(parts, doors, how) };
+    log.info({ peer: config.peerName, address: parts.identity.address, httpPort }, 'listening');
+    return {
+      ...{ address: parts.identity.address, httpPort },
+      leave: ({ graceMs, handOverMs }) => leave(parts, doors, { graceMs, handOverMs }),
+      stop: (how) => stop(parts, doors, { ...how, leftBehind: 0 }),
+    };
   } catch (error) {
-    await stop(parts, doors, { graceMs: 0, withdraw: false });
+    await stop(parts, doors, { graceMs: 0, withdraw: false, leftBehind: 0 });
     throw error;
   }
 }
@@ -169,7 +186,8 @@ function buildParts(config: PeerConfig, { log, tls }: { readonly log: Logger; re
   );
   const waitMs = config.waitSeconds * 1000;
   const wait = new IndexWait({ log }, { waitMs });
-  const shared = { store, index, membership, verifier, metrics, log, wait };
+  const gate = new WorkGate();
+  const shared = { store, index, membership, verifier, metrics, log, wait, gate };
   const { peerService, peers, buffers } = createRemotePeers(tls);
   const removals = new Removals({ store, ...clock });
   const tombstones = new Tombstones({ ...shared, ...clock }, { dir: config.dataDir });
@@ -186,10 +204,12 @@ function buildParts(config: PeerConfig, { log, tls }: { readonly log: Logger; re
   );
   const smallFetcher = createSmallFetcher(shared, { peers });
   const retriever = new Retriever({ ...shared, fetcher, smallFetcher });
-  const readiness = { isReady: false, reason: 'starting' };
+  const readiness = new Readiness({ membership });
+  const handOver = new HandOver({ ...shared, ...clock });
+  const drain = new Drain({ ...shared, handOver }, { when: config.handOver, ...HAND_OVER_LIMITS });
   return {
     ...{ metrics, hasher, store, index, verifier, identity, membership, peerService, peers, buffers, tls },
-    ...{ removals, tombstones, announcer, fetcher, orders, publisher, retriever, readiness },
+    ...{ removals, tombstones, announcer, fetcher, orders, publisher, retriever, readiness, gate, drain },
   };
 }
 
@@ -205,6 +225,7 @@ function buildDoors(config: PeerConfig, parts: Parts, log: Logger) {
     ...getHandlers(edge, parts),
     ...manyHandlers(edge, parts),
     ...verifyHandlers(edge, parts),
+    ...drainHandlers(edge, parts),
     ...fileHandlers(edge, parts),
     ...accountHandlers(edge, parts),
     ...peerHandlers(edge, { ...parts, doctor }, config),
@@ -213,7 +234,7 @@ function buildDoors(config: PeerConfig, parts: Parts, log: Logger) {
   const share = new ShareFolder({ dir: config.shareDir });
   const http = createDoorServer(
     createHttpDoor(
-      { ...parts, log, sessions, share, readiness: () => parts.readiness },
+      { ...parts, log, sessions, share },
       { loopbackAccess: config.hasLoopbackAccess, requireLogin: config.isLoginRequired, idleMs: HTTP_IDLE_MS },
     ),
   );
@@ -223,16 +244,18 @@ function buildDoors(config: PeerConfig, parts: Parts, log: Logger) {
 
 /** Sets everything going that works by itself. */
 function start(parts: Parts): void {
-  const { metrics, store, membership, announcer, orders, publisher, fetcher, readiness, tombstones, tls } = parts;
+  const { metrics, store, membership, announcer, orders, publisher, fetcher, gate, drain, tombstones, tls } = parts;
   metrics.watch({
     usage: () => store.usage(),
     isIndexReachable: () => membership.isIndexReachable,
-    isDraining: () => !readiness.isReady,
+    isDraining: () => !gate.isOpen,
+    filesToHandOver: () => drain.filesLeft,
     livePeers: () => membership.livePeerCount,
     activeFetches: () => fetcher.active.length,
     certificateExpiresAtMs: () => tls?.expiresAtMs,
   });
   announcer.start();
+  announcer.onAnnounced(() => orders.announced());
   membership.listen({
     joined: ({ storeId }) => {
       tombstones.joined(storeId);
@@ -248,17 +271,30 @@ function start(parts: Parts): void {
   membership.start();
 }
 
+/** Takes no more work, hands over if this is the last time, and stops. */
+async function leave(
+  parts: Parts,
+  doors: Doors,
+  { graceMs, handOverMs }: { readonly graceMs: number; readonly handOverMs: number },
+): Promise<void> {
+  parts.readiness.phase = 'leaving';
+  const leftBehind = await parts.drain.beforeLeaving(handOverMs);
+  await stop(parts, doors, { graceMs, withdraw: true, leftBehind });
+}
+
 /** Not ready; health says so; copies are given up; the index is told; streams finish; everything closes in reverse. */
 async function stop(
   parts: Parts,
   doors: Doors,
-  { graceMs, withdraw }: { readonly graceMs: number; readonly withdraw: boolean },
+  how: { readonly graceMs: number; readonly withdraw: boolean; readonly leftBehind: number },
 ): Promise<void> {
-  Object.assign(parts.readiness, { isReady: false, reason: 'draining' });
+  const { graceMs, withdraw, leftBehind } = how;
+  parts.readiness.phase = 'leaving';
+  parts.gate.close();
   // What is fetched for the swarm goes on elsewhere, or here next time.
   const givenUp = parts.orders.stop();
   const drained = [doors.transfers.drain(graceMs), doors.control.close(graceMs), closeHttp(doors.http, graceMs)];
-  await (withdraw ? parts.membership.stop(0) : parts.membership.abandon());
+  await (withdraw ? parts.membership.stop(leftBehind) : parts.membership.abandon());
   await Promise.all(drained);
   await Promise.all([givenUp, parts.announcer.stop(), parts.publisher.stop(), parts.tombstones.stop()]);
   await parts.fetcher.stop();

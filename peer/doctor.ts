@@ -123,8 +123,13 @@ export class Doctor {
     if (state === 'live') {
       return { result: 'ok', detail: `in the swarm, with ${livePeerCount} live peers in all` };
     }
-    if (state === 'draining')
-      return { result: 'warning', detail: 'this peer is leaving', hint: 'wait until it is gone' };
+    if (state === 'draining') {
+      return {
+        result: 'warning',
+        detail: 'this peer is draining: it takes no new files',
+        hint: 'to take files again: shoal drain --undo',
+      };
+    }
     const why = lastError === undefined ? 'no answer yet' : lastError.message;
     return {
       result: 'failed',

@@ -6,8 +6,8 @@ import { readConfig } from './config.js';
 import { startDaemon } from './daemon.js';
 
 /**
- * The peer, from the environment to its end: SIGTERM or SIGINT makes it leave the swarm and finish its streams, within
- * SHOAL_DRAIN_SECONDS, and the promise resolves; a second signal ends the process at once. Rejects with `invalid` when
+ * The peer, from the environment to its end: SIGTERM or SIGINT makes it hand over if it does not come back, leave the
+ * swarm and finish its streams, within SHOAL_HAND_OVER_SECONDS and SHOAL_DRAIN_SECONDS, and the promise resolves; a second signal ends the process at once. Rejects with `invalid` when
  * the environment is wrong, and with what happened when it cannot start.
  */
 export async function main(env: NodeJS.ProcessEnv): Promise<void> {
@@ -21,7 +21,7 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const signal = await signalled;
   log.info({ signal, drainSeconds: config.drainSeconds }, 'leaving');
   void firstSignal().then((second) => process.exit(128 + constants.signals[second]));
-  await daemon.stop({ graceMs: config.drainSeconds * 1000, withdraw: true });
+  await daemon.leave({ graceMs: config.drainSeconds * 1000, handOverMs: config.handOverSeconds * 1000 });
   log.info('stopped');
 }
 

@@ -17,6 +17,8 @@ const LOCAL_KINDS: readonly unknown[] = ['http', 'put'];
 const CHUNK_RESULTS = ['ok', 'corrupt', 'duplicate', 'refused'] as const;
 /** `ok`, or the code of the error that a call ended with. */
 const CALL_CODES = ['ok', ...ERROR_CODES] as const;
+/** How a hand-over can end; of other codes a series appears when one does. */
+const HAND_OVER_CODES = ['ok', 'unavailable', 'exhausted', 'timeout', 'cancelled'] as const;
 /** How a call to the index went: `unavailable` also stands for one that took too long, `error` for a refusal. */
 const INDEX_RESULTS = ['ok', 'unavailable', 'cancelled', 'error'] as const;
 /** What the index is asked for. */
@@ -26,6 +28,8 @@ const INDEX_OPERATIONS = [
   'announce',
   'restore',
   'withdraw',
+  'hand_over',
+  'place',
   'report',
   'peers',
   'publish',
@@ -58,6 +62,7 @@ const CONTROL_METHODS = [
   'PingPeer',
   'Status',
   'Diagnose',
+  'Drain',
   'Register',
   'Login',
   'Logout',
@@ -83,6 +88,8 @@ export interface MetricSources {
   isDraining(): boolean;
   livePeers(): number;
   activeFetches(): number;
+  /** Files that only this peer has, while it drains. */
+  filesToHandOver(): number;
   /** In milliseconds since 1970; undefined without TLS. */
   certificateExpiresAtMs(): number | undefined;
 }
@@ -128,6 +135,9 @@ export class PeerMetrics {
   readonly indexCalls = this.#counter('index_calls_total', 'Calls to the index', ['operation', 'result']);
   readonly heartbeats = this.#counter('heartbeats_total', 'Heartbeats sent', ['result']);
   readonly announces = this.#counter('announces_total', 'Announcements sent', ['kind', 'result']);
+  readonly handOvers = this.#counter('hand_overs_total', 'Hand-overs that ended, by how; `ok` left nothing behind', [
+    'code',
+  ]);
   readonly grpcCalls = this.#counter('grpc_calls_total', 'Calls of other peers and clients that ended', [
     'method',
     'code',
@@ -188,6 +198,7 @@ export class PeerMetrics {
     this.#gauge('active_fetches', 'Fetches under way', (from) => from.activeFetches());
     this.#gauge('live_peers', 'Peers that are live, as the index last told', (from) => from.livePeers());
     this.#gauge('index_reachable', 'Whether the index answered last time', (from) => Number(from.isIndexReachable()));
+    this.#gauge('hand_over_files', 'Files that only this peer has, while it drains', (from) => from.filesToHandOver());
     this.#gauge('draining', 'Whether this peer is leaving', (from) => Number(from.isDraining()));
     const expiry = this.#gauge(
       'tls_certificate_expiration_timestamp_seconds',
@@ -235,6 +246,7 @@ export class PeerMetrics {
     for (const result of CHUNK_RESULTS) this.chunks.inc({ result }, 0);
     for (const reason of REFUSAL_REASONS) this.refusedConnections.inc({ reason }, 0);
     for (const code of CALL_CODES) this.fetches.inc({ code }, 0);
+    for (const code of HAND_OVER_CODES) this.handOvers.inc({ code }, 0);
     for (const result of INDEX_RESULTS) {
       this.heartbeats.inc({ result }, 0);
       for (const kind of ['full', 'changes']) this.announces.inc({ kind, result }, 0);

@@ -12,6 +12,8 @@ const OPERATIONS: Readonly<Partial<Record<keyof IndexClient, IndexOperation>>> =
   announce: 'announce',
   restore: 'restore',
   withdraw: 'withdraw',
+  handOver: 'hand_over',
+  place: 'place',
   report: 'report',
   peers: 'peers',
   publish: 'publish',

@@ -8,6 +8,7 @@ import type { Fetch, FetchOutcome, FetchRequest } from './swarm/fetch.js';
 import { claimsFor, newSigner } from './testing/signatures.js';
 import { waitFor } from './testing/wait-for.js';
 import { TicketVerifier } from './tickets.js';
+import { WorkGate } from './work-gate.js';
 
 const id = (n: number) => `${n}`.repeat(64);
 
@@ -82,8 +83,10 @@ function setUp(concurrency = 2) {
       hasTold: () => false,
     };
   };
+  const gate = new WorkGate();
   const runner = new OrderRunner(
     {
+      gate,
       store: { get: (fileId) => files.get(fileId) },
       fetcher: { start },
       verifier,
@@ -127,7 +130,21 @@ function setUp(concurrency = 2) {
     },
     { concurrency },
   );
-  return { runner, files, started, removed, changed, clock, lines, asked, givenBack, kept, script, beats: () => beats };
+  return {
+    runner,
+    gate,
+    files,
+    started,
+    removed,
+    changed,
+    clock,
+    lines,
+    asked,
+    givenBack,
+    kept,
+    script,
+    beats: () => beats,
+  };
 }
 
 async function replicate(n: number, ticket = 'ticket'): Promise<Order> {
@@ -158,6 +175,34 @@ describe('replicate', () => {
     expect(started).toHaveLength(2);
     started[0]?.finish();
     await waitFor('the third', () => started.length === 3);
+  });
+
+  test('none while this peer drains, but other orders are carried out', async () => {
+    const { runner, gate, started, removed } = setUp();
+    gate.close();
+    runner.take([await replicate(1), { do: 'drop', id: id(2) }], 0);
+    await waitFor('the removal', () => removed.length === 1);
+    expect(started).toEqual([]);
+    const asked = runner.replicate(id(1), 'ticket', new AbortController().signal);
+    await expect(asked).rejects.toMatchObject({ code: 'unavailable', hint: expect.stringContaining('--undo') });
+    gate.open();
+    runner.take([await replicate(1)], 0);
+    expect(started).toHaveLength(1);
+  });
+
+  test('when all are made and told, the index is asked for more; once', async () => {
+    const { runner, started, beats } = setUp(2);
+    runner.announced();
+    runner.take(await Promise.all([1, 2].map((n) => replicate(n))), 0);
+    started[0]?.finish();
+    await waitFor('the first', () => !runner.isReplicating(id(1)));
+    runner.announced();
+    expect(beats()).toBe(0);
+    started[1]?.finish();
+    await waitFor('the second', () => !runner.isReplicating(id(2)));
+    runner.announced();
+    runner.announced();
+    expect(beats()).toBe(1);
   });
 
   test('a repeated order brings its new ticket to the fetch that runs', async () => {

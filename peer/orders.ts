@@ -9,6 +9,7 @@ import type { Removals } from './removals.js';
 import type { Fetcher } from './swarm/fetch.js';
 import type { TicketVerifier } from './tickets.js';
 import type { Tombstones } from './tombstones.js';
+import type { WorkGate } from './work-gate.js';
 
 /*
  * Does what the index asks for in its answers to heartbeats. Orders are repeated until our holdings show that they are
@@ -32,6 +33,7 @@ export interface OrderRunnerDeps {
   readonly tombstones: Pick<Tombstones, 'keepFor'>;
   /** Told when the records beside a file are not what they were. */
   readonly announcer: { changed(id: string): void };
+  readonly gate: Pick<WorkGate, 'isOpen' | 'check'>;
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -49,11 +51,15 @@ export class OrderRunner {
   readonly #stopped = new AbortController();
   readonly #waiting = new Map<string, ReplicateOrder>();
   readonly #running = new Map<string, Promise<void>>();
+  /** Ends each of those: a signal of its own, so that nothing of a copy stays at one that lives as long as the process. */
+  readonly #ends = new Set<AbortController>();
   /** Files that other peers asked us to copy, and how many of them. */
   readonly #asked = new Map<string, number>();
   readonly #failed = new Map<string, { readonly times: number; readonly notBeforeMs: number }>();
   /** What was logged of orders that fail: they are repeated, and the log need not be. */
   readonly #told = new Map<string, string>();
+  /** Whether a copy was made since the index was last asked what to do. */
+  #hasMade = false;
   #quick: Promise<void> = Promise.resolve();
 
   constructor(deps: OrderRunnerDeps, options: OrderRunnerOptions) {
@@ -69,11 +75,20 @@ export class OrderRunner {
     for (const id of this.#failed.keys()) if (!wanted.has(id)) this.#failed.delete(id);
     for (const id of this.#told.keys()) if (!wanted.has(id)) this.#told.delete(id);
     for (const order of orders) {
+      // The index had not heard that this peer drains when it gave them.
+      if (order.do === 'replicate' && !this.#deps.gate.isOpen) continue;
       if (order.do === 'replicate' && this.#running.has(order.id)) this.#refresh(order);
       else if (order.do === 'replicate') this.#waiting.set(order.id, order);
       else this.#quick = this.#quick.then(() => this.#doQuickly(order, askedAtMs));
     }
     this.#startMore();
+  }
+
+  /** The index has been told what is here now. If all it ordered is done, it may have more. */
+  announced(): void {
+    if (!this.#hasMade || this.#running.size > 0 || this.#waiting.size > 0) return;
+    this.#hasMade = false;
+    this.#deps.membership.beatNow();
   }
 
   /** Whether a copy of this file is being made for the swarm, not for a user whose right to it the index would know. */
@@ -88,6 +103,7 @@ export class OrderRunner {
   async replicate(id: string, ticket: string, signal: AbortSignal): Promise<{ readonly receivedBytes: number }> {
     const { store, fetcher, membership } = this.#deps;
     if (store.get(id)?.isComplete) return { receivedBytes: 0 };
+    this.#deps.gate.check();
     this.#asked.set(id, (this.#asked.get(id) ?? 0) + 1);
     try {
       // The index is likely to have an order for it, with all its records and fresh tickets.
@@ -126,6 +142,7 @@ export class OrderRunner {
   /** Stops what runs, keeping what was fetched, and takes no more. */
   async stop(): Promise<void> {
     this.#stopped.abort();
+    for (const end of this.#ends) end.abort();
     this.#waiting.clear();
     await Promise.all([...this.#running.values(), this.#quick]);
   }
@@ -203,7 +220,9 @@ export class OrderRunner {
 
   async #replicate(order: ReplicateOrder): Promise<void> {
     const { id, records, ticket, holders } = order;
-    const { signal } = this.#stopped;
+    const end = new AbortController();
+    const { signal } = end;
+    this.#ends.add(end);
     try {
       const here = this.#deps.store.get(id);
       if (here?.isComplete) {
@@ -215,6 +234,7 @@ export class OrderRunner {
       const opened = fetch.opened(signal).then((file) => this.#keep(file, records));
       await Promise.all([fetch.finished(signal), opened]);
       this.#failed.delete(id);
+      this.#hasMade = true;
     } catch (thrown) {
       if (this.#stopped.signal.aborted) return;
       const times = (this.#failed.get(id)?.times ?? 0) + 1;
@@ -222,6 +242,8 @@ export class OrderRunner {
       this.#failed.set(id, { times, notBeforeMs: this.#deps.now() + waitMs });
       const error = toShoalError(thrown);
       this.#deps.log.warn({ id, times, error }, 'could not make the copy that the index asked for');
+    } finally {
+      this.#ends.delete(end);
     }
   }
 }

@@ -12,6 +12,7 @@ import { Publisher, type PublishOptions, type PublishProgress } from './publish.
 import { Removals } from './removals.js';
 import { claimsFor, newSigner } from './testing/signatures.js';
 import { waitFor } from './testing/wait-for.js';
+import { WorkGate } from './work-gate.js';
 
 const log = createLogger({ name: 'test', level: 'silent' });
 const bytes = Buffer.from('some bytes');
@@ -47,8 +48,10 @@ function setUp({ peers = [] as string[], unwilling = [] as string[] } = {}) {
   };
   const livePeers = peers.map((name) => ({ name, address: `${name}:1` }));
   const removals = new Removals({ store, now: () => Date.now() });
+  const gate = new WorkGate();
   const publisher = new Publisher(
     {
+      gate,
       store,
       index: {
         account: async () => {
@@ -103,7 +106,7 @@ function setUp({ peers = [] as string[], unwilling = [] as string[] } = {}) {
       { name: 'a', wait: true, ...options },
       { signal: new AbortController().signal, ...(onProgress && { onProgress }) },
     );
-  return { publisher, publish, published, copied, changed, script, removals };
+  return { publisher, gate, publish, published, copied, changed, script, removals };
 }
 
 describe('publish', () => {
@@ -115,6 +118,20 @@ describe('publish', () => {
     const file = store.get(outcome.published.file.id);
     expect(file?.records).toEqual([outcome.published.record]);
     expect(changed).toEqual([file?.id]);
+  });
+
+  test('a peer that drains publishes nothing, until that is taken back', async () => {
+    const { publish, gate, published } = setUp();
+    gate.close();
+    await expect(publish()).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('draining'),
+      hint: expect.stringContaining('shoal drain --undo'),
+    });
+    expect(store.list()).toEqual([]);
+    gate.open();
+    await publish();
+    expect(published).toHaveLength(1);
   });
 
   test('what the index refuses leaves nothing behind', async () => {

@@ -8,6 +8,7 @@ import type { LivePeer, Membership } from './membership.js';
 import { claimsOf, mergeRecord } from './records.js';
 import type { Removals } from './removals.js';
 import type { RemotePeers } from './swarm/remote-peer.js';
+import type { WorkGate } from './work-gate.js';
 
 /*
  * Publishing: read once and store, only when that is durable tell the index, keep the record that it signed, then have
@@ -66,6 +67,7 @@ export interface PublisherDeps {
   readonly peers: Pick<RemotePeers, 'replicate'>;
   readonly removals: Pick<Removals, 'protect' | 'remove'>;
   readonly wait: Pick<IndexWait, 'run'>;
+  readonly gate: Pick<WorkGate, 'check'>;
   /** Told when a file has got its record and may be announced. */
   readonly announcer: { changed(id: string): void };
   readonly log: Logger;
@@ -87,7 +89,7 @@ export class Publisher {
   }
 
   /**
-   * Stores and publishes. Bad options are `invalid`, and a missing right or an index that stays away is told, before a
+   * Stores and publishes. Bad options are `invalid`, and a peer that drains, a missing right or an index that stays away is told, before a
    * large source is read. When `signal` fires nothing is published, unless it already is.
    */
   async publish(
@@ -96,6 +98,7 @@ export class Publisher {
     { signal, onProgress }: { readonly signal: AbortSignal; readonly onProgress?: (progress: PublishProgress) => void },
   ): Promise<PublishOutcome> {
     const wanted = checkOptions(options, this.#defaultReplicas);
+    this.#deps.gate.check();
     const { index, membership, wait } = this.#deps;
     const { onBehalf } = options;
     const onWaiting = (detail: string) =>

@@ -100,6 +100,11 @@ export class SwarmMembership implements Membership {
     return this.#swarmToken;
   }
 
+  /** Whether this process has ever joined. */
+  get hasJoined(): boolean {
+    return this.#joined !== undefined;
+  }
+
   get isIndexReachable(): boolean {
     return this.#lastContactMs !== undefined && this.lastError === undefined;
   }

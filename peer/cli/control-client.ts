@@ -12,6 +12,8 @@ import {
 import type { MethodDefinition } from '@grpc/proto-loader';
 import { abortError, ShoalError } from '../../common/errors.js';
 import type { ControlServiceDefinition } from '../../proto/gen/shoal/control/v1/ControlService.js';
+import type { DrainRequest } from '../../proto/gen/shoal/control/v1/DrainRequest.js';
+import type { DrainResponse__Output } from '../../proto/gen/shoal/control/v1/DrainResponse.js';
 import type { GetManyRequest } from '../../proto/gen/shoal/control/v1/GetManyRequest.js';
 import type { GetManyResponse__Output } from '../../proto/gen/shoal/control/v1/GetManyResponse.js';
 import type { GetRequest } from '../../proto/gen/shoal/control/v1/GetRequest.js';
@@ -125,6 +127,11 @@ export class ControlClient {
     return this.#serverStream<VerifyRequest, VerifyResponse__Output>('Verify', request);
   }
 
+  /** Drains; see `Drain` in the proto. Leaving the iteration early lets the drain go on. */
+  drain(request: DrainRequest): AsyncIterable<DrainResponse__Output> {
+    return this.#serverStream<DrainRequest, DrainResponse__Output>('Drain', request);
+  }
+
   /** Publishes; see `Put` in the proto. The caller writes the requests. Leaving the iteration early cancels the put. */
   put(): Conversation<PutRequest, PutResponse__Output> {
     return this.#conversation('Put');
@@ -155,7 +162,7 @@ export class ControlClient {
     return { requests, events: this.#events(requests) };
   }
 
-  #serverStream<Request, Event>(name: 'Get' | 'Verify', request: Request): AsyncIterable<Event> {
+  #serverStream<Request, Event>(name: 'Get' | 'Verify' | 'Drain', request: Request): AsyncIterable<Event> {
     const method = this.#method(name);
     return this.#events(
       this.#client.makeServerStreamRequest<Request, Event>(

@@ -169,6 +169,11 @@ function addSwarmCommands(program: Command, { execute }: ProgramDeps): void {
     .command('doctor')
     .description('look for what is wrong and say what to do about it')
     .action(() => execute(async (c) => (await import('./commands/doctor.js')).doctor(c)));
+  program
+    .command('drain')
+    .description('take this peer out of work: it takes no new files, and others copy what only it has')
+    .option('--undo', 'let it take files again')
+    .action((options) => execute(async (c) => (await import('./commands/drain.js')).drain(c, options)));
 }
 
 function addAccountCommands(program: Command, { execute }: ProgramDeps): void {

@@ -1,9 +1,10 @@
 import type { Writable } from 'node:stream';
 import { Deferred } from '../../common/deferred.js';
-import { ERROR_CODES, ShoalError, toShoalError } from '../../common/errors.js';
+import { ShoalError, toShoalError } from '../../common/errors.js';
 import type { Problem__Output } from '../../proto/gen/shoal/control/v1/Problem.js';
 import type { Progress__Output } from '../../proto/gen/shoal/control/v1/Progress.js';
 import { inBatches } from '../small-files.js';
+import { errorOf } from './problem-error.js';
 
 /** What the daemon answers: results by number, and perhaps what it waits for. */
 interface ManyAnswer<R> {
@@ -87,9 +88,4 @@ export class SmallFilesCall<
     if (result.problem) answer?.reject(errorOf(result.problem));
     else answer?.resolve(result);
   }
-}
-
-function errorOf({ code, message, hint }: Problem__Output): ShoalError {
-  const known = ERROR_CODES.find((candidate) => candidate === code) ?? 'internal';
-  return new ShoalError(known, message, hint === '' ? {} : { hint });
 }

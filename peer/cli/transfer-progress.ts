@@ -8,6 +8,7 @@ const PHASE_WORDS: Readonly<Record<Progress__Output['phase'], string>> = {
   PHASE_FETCHING: 'fetching',
   PHASE_WRITING: 'writing',
   PHASE_WAITING: 'waiting',
+  PHASE_HANDING_OVER: 'handing over',
 };
 
 /** What the daemon tells of a transfer, for a progress view. */
@@ -18,5 +19,6 @@ export function progressSample(progress: Progress__Output): ProgressSample {
     totalBytes: progress.totalBytes,
     peers: progress.peers,
     detail: progress.detail,
+    ...(progress.totalFiles > 0 && { files: { done: progress.doneFiles, total: progress.totalFiles } }),
   };
 }

@@ -6,7 +6,7 @@ import { ShoalError } from '../../common/errors.js';
 import { PeerMetrics } from '../metrics.js';
 import { createHttpDoor } from './app.js';
 import { createDoorServer } from './body-intake.js';
-import type { HttpDoorDeps, HttpDoorOptions, Readiness } from './deps.js';
+import type { HttpDoorDeps, HttpDoorOptions } from './deps.js';
 import { type Answer, ask, jsonOf, type Question } from './testing/exchange.js';
 
 /** A door before a peer that knows of no file: enough for who gets in and what everybody is told. */
@@ -15,7 +15,7 @@ class Door {
   readonly metrics = new PeerMetrics();
   /** Sessions that reached the index, undefined for the peer's own account. */
   readonly callers: (string | undefined)[] = [];
-  readiness: Readiness = { isReady: true };
+  readiness: HttpDoorDeps['readiness'] = { phase: 'open', isReady: true, reason: undefined };
   failure: unknown = new ShoalError('not_found', "there is no file 'x' that you may read", { hint: 'look again' });
   #server: Server | undefined;
   #port = 0;
@@ -32,7 +32,7 @@ class Door {
     const deps = {
       log,
       metrics: this.metrics,
-      readiness: () => this.readiness,
+      readiness: this.readiness,
       retriever: { locate },
       store: new Map(),
     };
@@ -190,10 +190,22 @@ describe('probes and metrics', () => {
 
   it('tell alive from ready', async () => {
     await door.open('127.0.0.1');
-    door.readiness = { isReady: false, reason: 'draining' };
+    Object.assign(door.readiness, { phase: 'leaving', isReady: false, reason: 'leaving' });
     const answer = await door.ask({ path: '/readyz' });
-    expect([answer.status, answer.body.toString()]).toEqual([503, 'draining\n']);
-    expect((await door.ask({ path: '/livez' })).status).toBe(200);
+    expect([answer.status, answer.body.toString()]).toEqual([503, 'leaving\n']);
+    expect((await door.ask({ path: '/livez' })).body.toString()).toBe('ok\n');
+  });
+
+  it('answer while the store is recovered, which nothing else does', async () => {
+    await door.open('127.0.0.1');
+    Object.assign(door.readiness, { phase: 'recovering', isReady: false, reason: 'recovering the store' });
+    const live = await door.ask({ path: '/livez' });
+    expect([live.status, live.body.toString()]).toEqual([200, 'recovering\n']);
+    expect((await door.ask({ path: '/readyz' })).status).toBe(503);
+    expect((await door.ask({ path: '/metrics' })).status).toBe(200);
+    const file = await door.ask({ path: '/files/a' });
+    expect([file.status, jsonOf(file)]).toEqual([503, expect.objectContaining({ code: 'unavailable' })]);
+    expect(door.callers).toEqual([]);
   });
 
   it('count requests by pattern, whatever is asked', async () => {

@@ -25,6 +25,7 @@ export function createHttpDoor(deps: HttpDoorDeps, options: HttpDoorOptions): Ex
   };
   app.use(probes(deps));
   app.use(observe(deps));
+  app.use(whenOpen(deps));
   app.use(filesHandler(deps, options, access));
   app.use(seedRoutes(deps, options, access));
   app.use((request: Request) => {
@@ -37,12 +38,12 @@ export function createHttpDoor(deps: HttpDoorDeps, options: HttpDoorOptions): Ex
 /** `/livez /readyz /metrics`: no access rule, no log line. */
 function probes({ readiness, metrics }: HttpDoorDeps): RequestHandler {
   const answers = new Map<string, (response: Response) => Promise<void> | void>([
-    ['/livez', (response) => sendText(response, 200, 'ok\n')],
+    ['/livez', (response) => sendText(response, 200, readiness.phase === 'recovering' ? 'recovering\n' : 'ok\n')],
     [
       '/readyz',
       (response) => {
-        const { isReady, reason = 'not ready' } = readiness();
-        sendText(response, isReady ? 200 : 503, isReady ? 'ok\n' : `${reason}\n`);
+        const { isReady, reason } = readiness;
+        sendText(response, isReady ? 200 : 503, `${reason ?? 'ok'}\n`);
       },
     ],
     [
@@ -62,6 +63,19 @@ function probes({ readiness, metrics }: HttpDoorDeps): RequestHandler {
     }
     if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed(request.method, 'GET, HEAD');
     await answer(response);
+  };
+}
+
+/** Until the store is open there is nothing to answer with. */
+function whenOpen({ readiness }: HttpDoorDeps): RequestHandler {
+  return (_request, _response, next) => {
+    if (readiness.phase !== 'recovering') {
+      next();
+      return;
+    }
+    throw new ShoalError('unavailable', 'this peer is still recovering its store', {
+      hint: 'try again in a few seconds',
+    });
   };
 }
 

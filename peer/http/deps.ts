@@ -4,18 +4,13 @@ import type { ChunkStore } from '../chunk-store.js';
 import type { Membership } from '../membership.js';
 import type { PeerMetrics } from '../metrics.js';
 import type { Publisher } from '../publish.js';
+import type { Readiness } from '../readiness.js';
 import type { Retriever } from '../retrieve.js';
 import type { RemotePeers } from '../swarm/remote-peer.js';
 import type { BufferPool } from '../wire/buffer-pool.js';
 import type { Access } from './access.js';
 import type { SeedSessions } from './seed-sessions.js';
 import type { ShareFolder } from './share-folder.js';
-
-/** Whether the peer can take work; `reason` says why not. */
-export interface Readiness {
-  readonly isReady: boolean;
-  readonly reason?: string;
-}
 
 /** Everything that the HTTP door works with. */
 export interface HttpDoorDeps {
@@ -36,8 +31,8 @@ export interface HttpDoorDeps {
   /** Prepared by the caller. */
   readonly share: ShareFolder;
   readonly metrics: Pick<PeerMetrics, 'registry' | 'httpRequests' | 'httpSeconds' | 'receivedBytes' | 'sentBytes'>;
-  /** Ready = the store is open and gRPC is listening; the index being away is no reason not to be. */
-  readonly readiness: () => Readiness;
+  /** While it is `recovering` only the probes answer. */
+  readonly readiness: Pick<Readiness, 'phase' | 'isReady' | 'reason'>;
 }
 
 /** Settings of the HTTP door. */

@@ -71,7 +71,7 @@ class Scene {
         log: pino({ level: 'silent' }),
         metrics: this.metrics,
         membership,
-        readiness: () => ({ isReady: true }),
+        readiness: { phase: 'open', isReady: true, reason: undefined },
       };
     const options = { loopbackAccess: true, requireLogin: false, idleMs: 500 };
     // Nothing in these tests publishes, or comes by the routes of the original's users.

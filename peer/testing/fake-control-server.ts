@@ -13,6 +13,9 @@ import {
 import type { ServiceDefinition } from '@grpc/proto-loader';
 import { ShoalError, toShoalError } from '../../common/errors.js';
 import { nameProblem } from '../../common/names.js';
+import type { DrainDone } from '../../proto/gen/shoal/control/v1/DrainDone.js';
+import type { DrainRequest__Output } from '../../proto/gen/shoal/control/v1/DrainRequest.js';
+import type { DrainResponse } from '../../proto/gen/shoal/control/v1/DrainResponse.js';
 import type { GetManyRequest__Output } from '../../proto/gen/shoal/control/v1/GetManyRequest.js';
 import type { GetManyResponse } from '../../proto/gen/shoal/control/v1/GetManyResponse.js';
 import type { GetRequest__Output } from '../../proto/gen/shoal/control/v1/GetRequest.js';
@@ -60,6 +63,8 @@ export class FakeControlServer {
   opensPaths = true;
   /** Progress that every put, get and verify tells of first. */
   progress: Progress[] = [];
+  /** How a drain ends; undefined for one that goes on. */
+  drained: DrainDone | undefined = { peer: 'peer-1', state: 'draining' };
   /** Bytes that it leaves out at the end of what it sends or writes. */
   withheldBytes = 0;
   /** What a get says came over the network; the whole file when undefined. */
@@ -127,11 +132,12 @@ export class FakeControlServer {
       PutMany: (call: PutManyCall) => this.#run(call, () => this.#putMany(call)),
       GetMany: (call: GetManyCall) => this.#run(call, () => this.#getMany(call)),
       Verify: (call: VerifyCall) => this.#run(call, () => this.#verify(call)),
+      Drain: (call: DrainCall) => this.#run(call, () => this.#drain(call)),
     };
   }
 
   /** Runs a streaming handler; what it throws ends the call. */
-  #run(call: PutCall | GetCall | PutManyCall | GetManyCall | VerifyCall, work: () => Promise<void>): void {
+  #run(call: PutCall | GetCall | PutManyCall | GetManyCall | VerifyCall | DrainCall, work: () => Promise<void>): void {
     call.on('cancelled', () => {
       this.cancelledCalls += 1;
     });
@@ -234,6 +240,15 @@ export class FakeControlServer {
     }
   }
 
+  async #drain(call: DrainCall): Promise<void> {
+    if (!this.#admit('Drain', call.request, call.metadata)) return;
+    for (const progress of this.progress) call.write({ progress });
+    const done = call.request.undo ? { peer: 'peer-1', state: 'live' } : this.drained;
+    if (done === undefined) return;
+    call.write({ done });
+    call.end();
+  }
+
   async #verify(call: VerifyCall): Promise<void> {
     if (!this.#admit('Verify', call.request, call.metadata)) return;
     const file: FakeFile = this.catalogue.resolve(call.request.ref, bearer(call.metadata));
@@ -275,6 +290,7 @@ type PutManyCall = ServerDuplexStream<PutManyRequest__Output, PutManyResponse>;
 type GetManyCall = ServerDuplexStream<GetManyRequest__Output, GetManyResponse>;
 type GetCall = ServerWritableStream<GetRequest__Output, GetResponse>;
 type VerifyCall = ServerWritableStream<{ readonly ref: string }, VerifyResponse>;
+type DrainCall = ServerWritableStream<DrainRequest__Output, DrainResponse>;
 
 function bearer(metadata: Metadata): string | undefined {
   return /^Bearer (.*)$/.exec(metadata.get('authorization')[0]?.toString() ?? '')?.[1];

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createLogger, type Logger } from '../../common/log.js';
 import { readConfig as readIndexConfig } from '../../index-server/config.js';
 import { openCatalog } from '../../index-server/open-catalog.js';
+import type { PeerPlaces } from '../../index-server/pods/peer-places.js';
 import { type RunningIndex, runIndex } from '../../index-server/server.js';
 import { Signer } from '../../index-server/signer.js';
 import { type PeerConfig, readConfig } from '../config.js';
@@ -45,6 +46,8 @@ export interface TestPeer {
   readonly url: string;
   /** Leaves in good order. */
   stop(): Promise<void>;
+  /** Leaves as when it is told to stop by the system. */
+  leave(): Promise<void>;
   /** Ends without a word to anyone. */
   kill(): Promise<void>;
   /** Starts again on the same folder, and waits until it is in the swarm unless told not to. */
@@ -53,8 +56,8 @@ export interface TestPeer {
   remove(): Promise<void>;
 }
 
-/** Starts an index. `env` sets what is not the default of these tests. */
-export async function startIndex(env: NodeJS.ProcessEnv = {}): Promise<TestIndex> {
+/** Starts an index. `env` sets what is not the default of these tests; `places` tells which peers come back. */
+export async function startIndex(env: NodeJS.ProcessEnv = {}, places?: PeerPlaces): Promise<TestIndex> {
   const dir = await mkdtemp(join(tmpdir(), 'shoal-index-'));
   const { privateKey } = generateKeyPairSync('ed25519');
   const signer = await Signer.fromPem(privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
@@ -71,7 +74,7 @@ export async function startIndex(env: NodeJS.ProcessEnv = {}): Promise<TestIndex
         ...env,
       });
       const catalog = await openCatalog(config.store);
-      running = await runIndex(config, { catalog, signer, log, now: Date.now, random: Math.random });
+      running = await runIndex(config, { catalog, signer, places, log, now: Date.now, random: Math.random });
       await running.ready;
       index.url = running.url;
       port = new URL(running.url).port;
@@ -132,6 +135,12 @@ export async function startPeer(index: TestIndex, name: string, env: NodeJS.Proc
     },
     get url() {
       return `http://127.0.0.1:${now().daemon.httpPort}`;
+    },
+    async leave() {
+      const { daemon, user } = now();
+      running = undefined;
+      user.close();
+      await daemon.leave({ graceMs: 5_000, handOverMs: 30_000 });
     },
     stop: () => end({ graceMs: 5_000, withdraw: true }),
     kill: () => end({ graceMs: 0, withdraw: false }),

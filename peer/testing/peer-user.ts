@@ -1,5 +1,6 @@
 import { open, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
+import type { DrainDone__Output } from '../../proto/gen/shoal/control/v1/DrainDone.js';
 import type { GetDone__Output } from '../../proto/gen/shoal/control/v1/GetDone.js';
 import type { GetFound__Output } from '../../proto/gen/shoal/control/v1/GetFound.js';
 import type { GetResponse__Output } from '../../proto/gen/shoal/control/v1/GetResponse.js';
@@ -95,6 +96,14 @@ export class PeerUser {
     }
     if (found === undefined || done === undefined) throw new Error('a get ended without found or done');
     return { found, done, data: Buffer.concat(data) };
+  }
+
+  /** Drains, or takes that back. */
+  async drain(undo = false): Promise<DrainDone__Output> {
+    let done: DrainDone__Output | undefined;
+    for await (const event of this.client.drain({ undo })) if (event.done) done = event.done;
+    if (done === undefined || done === null) throw new Error('a drain ended without done');
+    return done;
   }
 
   async verify(ref: string): Promise<VerifyDone__Output> {
