@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { toShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
 import { type AnnounceBody, type Announced, LIMITS, recordsRevision } from '../index-server/api.js';
@@ -17,6 +18,10 @@ const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 10_000;
 /** Records sent in one call: well below the index's limit of a body. */
 const RESTORE_BYTES = LIMITS.bodyBytes / 2;
+/** Files that are looked at before others have their turn. */
+const FILES_IN_TURN = 50;
+
+type Holding = AnnounceBody['held'][number];
 
 /** What an {@link Announcer} works with. */
 export interface AnnouncerDeps {
@@ -126,11 +131,11 @@ export class Announcer {
   async #tellAll(): Promise<void> {
     // What changes from here on is said again afterwards.
     this.#changed.clear();
-    const files = this.#deps.store.list().filter(isAnnounceable);
+    const files = this.#deps.store.list();
     const pages = Math.max(1, Math.ceil(files.length / LIMITS.announce));
     let mark: string | undefined;
     for (let page = 0; page < pages; page++) {
-      const held = files.slice(page * LIMITS.announce, (page + 1) * LIMITS.announce).map(holdingOf);
+      const held = await this.#holdingsOf(files.slice(page * LIMITS.announce, (page + 1) * LIMITS.announce));
       const answer = await this.#tell({ held, ...fullness(page, pages, mark) });
       mark ??= answer.mark;
     }
@@ -146,15 +151,32 @@ export class Announcer {
     for (const id of ids) {
       const file = this.#deps.store.get(id);
       if (file === undefined) dropped.push(id);
-      else if (isAnnounceable(file)) held.push(file);
+      else held.push(file);
     }
-    if (held.length + dropped.length === 0) return;
     try {
-      await this.#tell({ held: held.map(holdingOf), dropped });
+      const holdings = await this.#holdingsOf(held);
+      if (holdings.length + dropped.length > 0) await this.#tell({ held: holdings, dropped });
     } catch (error) {
       for (const id of ids) this.#changed.add(id);
       throw error;
     }
+  }
+
+  /** What is said of these files; what cannot be read now is left out. */
+  async #holdingsOf(files: readonly StoredFile[]): Promise<Holding[]> {
+    const holdings: Holding[] = [];
+    for (const [at, file] of files.entries()) {
+      // Records may have to be read from the disk: others have their turn in between.
+      if (at % FILES_IN_TURN === FILES_IN_TURN - 1) await turn();
+      try {
+        const holding = holdingOf(file);
+        if (holding !== undefined) holdings.push(holding);
+      } catch (error) {
+        // Removed meanwhile, in most cases; that is told next.
+        this.#deps.log.debug({ error, id: file.id }, 'a file is not announced: what is noted about it cannot be read');
+      }
+    }
+    return holdings;
   }
 
   async #tell(what: Omit<AnnounceBody, 'incarnation'>): Promise<Announced> {
@@ -180,20 +202,17 @@ export class Announcer {
   }
 }
 
-/** A whole file without a record is one that is being published: the index learns of it by that. */
-function isAnnounceable(file: StoredFile): boolean {
-  return !file.isComplete || file.records.length > 0;
-}
-
-function holdingOf({ id, isComplete: complete, records }: StoredFile): AnnounceBody['held'][number] {
-  return records.length === 0 ? { id, complete } : { id, complete, revision: recordsRevision(records) };
-}
-
 function fullness(page: number, pages: number, mark: string | undefined): Pick<AnnounceBody, 'full' | 'mark'> {
   if (pages === 1) return { full: 'only' };
   if (page === 0) return { full: 'begin' };
   if (page < pages - 1) return {};
   return mark === undefined ? { full: 'end' } : { full: 'end', mark };
+}
+
+/** A whole file without a record is one that is being published: the index learns of it by that. */
+function holdingOf({ id, isComplete: complete, records }: StoredFile): Holding | undefined {
+  if (records.length === 0) return complete ? undefined : { id, complete };
+  return { id, complete, revision: recordsRevision(records) };
 }
 
 /** Cuts records into pages that the index takes, by number and by bytes. */

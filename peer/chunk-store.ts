@@ -11,9 +11,9 @@ import { FdCache } from './store/fd-cache.js';
 import { removeIfThere, storageError } from './store/file-io.js';
 import { Folders } from './store/folders.js';
 import { HeldFile, type HeldFileDeps, type HeldFileState } from './store/held-file.js';
+import { InfoCache } from './store/info-cache.js';
 import { type FileInfo, replaceInfo, writeTemporaryInfo } from './store/info-file.js';
 import { type Ingested, Ingester, type IngestOptions, type IngestSource } from './store/ingest.js';
-import { ManifestCache } from './store/manifest-cache.js';
 import { ReadPace } from './store/read-pace.js';
 import { diskFreeBytes, Space } from './store/space.js';
 import { lockStore, type StoreLock } from './store/store-lock.js';
@@ -29,7 +29,8 @@ export type { StoredFile } from './stored-file.js';
 const OPEN_FILES = 256;
 /** Fewer than Node has threads for files and DNS, so that something is left for the rest. */
 const WRITES_AT_ONCE = 3;
-const MANIFEST_BYTES = 32 * 1024 * 1024;
+/** For manifests and records of files that are in use. */
+const INFO_BYTES = 8 * 1024 * 1024;
 
 /** What the store tells its listeners. A file that was ingested is `added` and `completed` at once. */
 export interface StoreEvent {
@@ -95,7 +96,8 @@ export class ChunkStore {
       fds: new FdCache({ log }, { capacity: OPEN_FILES }),
       pace: new ReadPace(),
       slots: new WriteSlots(WRITES_AT_ONCE),
-      manifests: new ManifestCache({ capacityBytes: MANIFEST_BYTES }),
+      infos: new InfoCache({ capacityBytes: INFO_BYTES }),
+      changes: new KeyedLanes(),
       boot: readBootId(),
       closing: this.#closing.signal,
       onEvent: (kind, id) => this.#emit(kind, id),
@@ -261,12 +263,7 @@ export class ChunkStore {
   }
 
   #enter(state: HeldFileState): HeldFile {
-    const { sha256, isHashedHere, records, isDamaged, unsyncedBoot } = state.notes;
-    // Named one by one, so that the file does not keep the manifest for ever.
-    const file = new HeldFile(this.#fileDeps, {
-      ...state,
-      notes: { sha256, isHashedHere, records, isDamaged, unsyncedBoot },
-    });
+    const file = new HeldFile(this.#fileDeps, state);
     this.#files.set(file.id, file);
     return file;
   }
@@ -298,7 +295,7 @@ export class ChunkStore {
       await removeIfThere(this.#paths.data(id));
       throw storageError(`making room for file ${id}`, error);
     }
-    this.#fileDeps.manifests.put(manifest);
+    this.#fileDeps.infos.put(info);
     const have = new ChunkSet(chunkCount);
     const file = this.#enter({ id, size, have, isWhole: false, isFresh: true, notes: info, reservation });
     this.#emit('added', id);
@@ -316,7 +313,6 @@ export class ChunkStore {
   async #verifyHeld(manifest: Manifest): Promise<boolean> {
     const existing = this.#files.get(manifest.id);
     if (existing?.isComplete !== true) return false;
-    this.#fileDeps.manifests.put(manifest);
     try {
       await existing.verify(this.#closing.signal, () => {});
     } catch (error) {
@@ -375,7 +371,7 @@ export class ChunkStore {
       throw error;
     }
     spool.taken();
-    this.#fileDeps.manifests.put(manifest);
+    this.#fileDeps.infos.put(info);
     const have = ChunkSet.full(chunkCount);
     const { reservation } = spool;
     const file = this.#enter({ id, size, have, isWhole: true, isFresh: false, notes: info, reservation });

@@ -140,7 +140,8 @@ export function encodeManifest(parts: {
       `a file of ${size} bytes has ${chunkCountFor(size)} chunks, not ${digests.length / DIGEST_BYTES}`,
     );
   }
-  const encoded = Buffer.allocUnsafe(HEADER_BYTES + digests.length);
+  // Not from the pool: a manifest is kept, and a piece of the pool keeps all of it.
+  const encoded = Buffer.allocUnsafeSlow(HEADER_BYTES + digests.length);
   MAGIC.copy(encoded);
   encoded.writeBigUInt64BE(BigInt(size), MAGIC.length);
   encoded.writeUInt32BE(chunkBytes, MAGIC.length + 8);
@@ -149,15 +150,23 @@ export function encodeManifest(parts: {
 }
 
 /**
- * Reads a manifest in canonical form; `bytes` is kept, not copied. Throws `corrupt` unless it is the one manifest with
- * this id.
+ * Reads a manifest in canonical form; `bytes` is kept, unless it is a small part of something larger. Throws `corrupt`
+ * unless it is the one manifest with this id.
  */
 export function decodeManifest(bytes: Buffer, expectedId: string): Manifest {
   const problem = formProblem(bytes);
   if (problem !== undefined) throw new ShoalError('corrupt', `the manifest of ${expectedId} ${problem}`);
   const id = fileIdOf(bytes);
   if (id !== expectedId) throw new ShoalError('corrupt', `the manifest of ${expectedId} is that of ${id}`);
-  return new EncodedManifest(bytes, id, Number(bytes.readBigUInt64BE(MAGIC.length)));
+  return new EncodedManifest(alone(bytes), id, Number(bytes.readBigUInt64BE(MAGIC.length)));
+}
+
+/** Bytes that do not keep much more in memory than they are. */
+function alone(bytes: Buffer): Buffer {
+  if (bytes.buffer.byteLength <= 2 * bytes.length) return bytes;
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }
 
 function formProblem(bytes: Buffer): string | undefined {

@@ -18,9 +18,9 @@ export interface StoredFile {
   readonly isComplete: boolean;
   /** Whether chunks of it were found damaged here, and it has not been whole since. Survives a restart. */
   readonly isDamaged: boolean;
-  /** SHA-256 of the content in lower-case hex; undefined while nobody told. */
+  /** SHA-256 of the content in lower-case hex; undefined while nobody told. Read, and may throw, as {@link manifest}. */
   readonly sha256: string | undefined;
-  /** The signed records kept beside the file. */
+  /** The signed records kept beside the file. Read, and may throw, as {@link manifest}. */
   readonly records: readonly string[];
 
   /**

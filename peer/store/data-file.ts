@@ -5,6 +5,7 @@ import { chunkBytesFor, chunkCountFor } from '../manifest.js';
 import type { FdCache } from './fd-cache.js';
 import { isZero, readFully, readFullySync, systemCode, writeFully } from './file-io.js';
 import type { ReadPace } from './read-pace.js';
+import type { StorePaths } from './store-paths.js';
 import { type Syncer, Writeback } from './syncer.js';
 import { WriteCombiner, type WriteSlots } from './write-combiner.js';
 
@@ -17,17 +18,22 @@ const MAX_WRITE_BYTES = 4 * 1024 * 1024;
 
 const CANNOT_SHARE: ReadonlySet<string> = new Set(['ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOSYS', 'ENOTTY']);
 
+/** What data files share. */
+export interface DataFileDeps {
+  readonly fds: FdCache;
+  readonly paths: StorePaths;
+  readonly syncer: Syncer;
+  readonly pace: ReadPace;
+  readonly slots: WriteSlots;
+}
+
 /**
  * The bytes of one file, in a file that has its full size from the start and holes where chunks are missing. Knows
  * nothing of digests or of what is held. Throws what the system calls say.
  */
 export class DataFile {
-  readonly #fds: FdCache;
-  readonly #path: string;
-  readonly #chunkBytes: number;
-  readonly #syncer: Syncer;
-  readonly #pace: ReadPace;
-  readonly #slots: WriteSlots;
+  readonly #deps: DataFileDeps;
+  readonly #id: string;
   readonly #size: number;
   #writeback: Writeback | undefined;
   #combiner: WriteCombiner | undefined;
@@ -35,23 +41,16 @@ export class DataFile {
   #touched: ChunkSet | undefined;
 
   /** `isFresh` tells that the file was just made and is one hole. */
-  constructor(
-    deps: { readonly fds: FdCache; readonly syncer: Syncer; readonly pace: ReadPace; readonly slots: WriteSlots },
-    file: { readonly path: string; readonly size: number; readonly isFresh: boolean },
-  ) {
-    this.#fds = deps.fds;
-    this.#path = file.path;
-    this.#chunkBytes = chunkBytesFor(file.size);
-    this.#touched = file.isFresh ? new ChunkSet(chunkCountFor(file.size)) : undefined;
-    this.#syncer = deps.syncer;
-    this.#pace = deps.pace;
-    this.#slots = deps.slots;
+  constructor(deps: DataFileDeps, file: { readonly id: string; readonly size: number; readonly isFresh: boolean }) {
+    this.#deps = deps;
+    this.#id = file.id;
     this.#size = file.size;
+    this.#touched = file.isFresh ? new ChunkSet(chunkCountFor(file.size)) : undefined;
   }
 
   /** Runs `use` with the open file, which stays open, even when it is removed, until `use` is done. */
   async withFd<T>(use: (fd: number) => Promise<T>): Promise<T> {
-    const file = this.#fds.borrow(this.#path);
+    const file = this.#deps.fds.borrow(this.#path);
     try {
       return await use(file.fd);
     } finally {
@@ -62,16 +61,16 @@ export class DataFile {
   /** Reads `target` full; resolves to the bytes read, fewer only when the file ends. */
   async read(target: Buffer, position: number): Promise<number> {
     const beganMs = performance.now();
-    if (!this.#pace.isQuick(beganMs)) return await this.withFd((fd) => readFully(fd, target, position));
+    if (!this.#deps.pace.isQuick(beganMs)) return await this.withFd((fd) => readFully(fd, target, position));
     const bytesRead = this.readSync(target, position);
     const nowMs = performance.now();
-    this.#pace.took(nowMs - beganMs, nowMs);
+    this.#deps.pace.took(nowMs - beganMs, nowMs);
     return bytesRead;
   }
 
   /** {@link read} on the calling thread. */
   readSync(target: Buffer, position: number): number {
-    const file = this.#fds.borrow(this.#path);
+    const file = this.#deps.fds.borrow(this.#path);
     try {
       return readFullySync(file.fd, target, position);
     } finally {
@@ -83,7 +82,7 @@ export class DataFile {
   async write(index: number, pieces: readonly Buffer[]): Promise<void> {
     if (this.#touched?.has(index) === false && pieces.every(isZero)) return;
     this.#touched?.add(index);
-    await this.#combined.write(pieces, index * this.#chunkBytes);
+    await this.#combined.write(pieces, index * chunkBytesFor(this.#size));
     this.#writer.wrote(pieces.reduce((sum, piece) => sum + piece.length, 0));
   }
 
@@ -99,7 +98,7 @@ export class DataFile {
 
   /** To be called when another file is about to take this one's path, or none. */
   detach(): void {
-    this.#fds.drop(this.#path);
+    this.#deps.fds.drop(this.#path);
     this.#touched = undefined;
   }
 
@@ -124,9 +123,13 @@ export class DataFile {
     return true;
   }
 
+  get #path(): string {
+    return this.#deps.paths.data(this.#id);
+  }
+
   get #combined(): WriteCombiner {
     this.#combiner ??= new WriteCombiner(
-      { write: (pieces, position) => this.withFd((fd) => writeFully(fd, pieces, position)), slots: this.#slots },
+      { write: (pieces, position) => this.withFd((fd) => writeFully(fd, pieces, position)), slots: this.#deps.slots },
       { atOnce: WRITES_AT_ONCE, maxBytes: MAX_WRITE_BYTES },
     );
     return this.#combiner;
@@ -134,7 +137,7 @@ export class DataFile {
 
   /** Made when it is needed: most files of a store are only read. */
   get #writer(): Writeback {
-    this.#writeback ??= new Writeback(() => this.withFd((fd) => this.#syncer.file(fd, this.#size)));
+    this.#writeback ??= new Writeback(() => this.withFd((fd) => this.#deps.syncer.file(fd, this.#size)));
     return this.#writeback;
   }
 }

@@ -1,10 +1,10 @@
 import { ShoalError } from '../../common/errors.js';
-import { Lane } from '../../common/lane.js';
+import type { KeyedLanes } from '../../common/lane.js';
 import type { ReadonlyChunkSet } from '../chunk-set.js';
-import type { Manifest } from '../manifest.js';
 import type { FdCache } from './fd-cache.js';
-import { removeIfThere } from './file-io.js';
-import { type FileInfo, replaceInfo } from './info-file.js';
+import { isMissing, removeIfThere, storageError } from './file-io.js';
+import type { InfoCache } from './info-cache.js';
+import { type FileInfo, readInfoSync, replaceInfo } from './info-file.js';
 import { StoreJournal } from './store-journal.js';
 import type { StorePaths } from './store-paths.js';
 import type { Syncer } from './syncer.js';
@@ -15,49 +15,55 @@ export type FileNotes = Pick<FileInfo, 'sha256' | 'isHashedHere' | 'records' | '
 /** What ledgers share. */
 export interface LedgerDeps {
   readonly fds: FdCache;
+  readonly infos: InfoCache;
   readonly syncer: Syncer;
   readonly paths: StorePaths;
+  /** In which the changes of a file take turns, by its id. */
+  readonly changes: KeyedLanes;
   /** Names the boot of the machine. */
   readonly boot: string;
 }
 
 /**
  * What the disk says about one file: its info file, and its journal while it is not whole. Changes take turns, and are
- * in memory only when they are on disk. Everything throws `not_found` once the file was removed.
+ * in memory only when they are on disk. Of what is noted only a few bits stay in memory: a peer holds many files, and is
+ * asked about few of them at a time. Everything throws `not_found` once the file was removed.
  */
 export class FileLedger {
   readonly #deps: LedgerDeps;
   readonly #id: string;
-  readonly #manifest: () => Manifest;
   #openedJournal: StoreJournal | undefined;
-  readonly #lane = new Lane(1);
-  #notes: FileNotes;
   #isWhole: boolean;
+  #isDamaged: boolean;
+  #isSynced: boolean;
   #isRemoved = false;
 
-  constructor(
-    deps: LedgerDeps,
-    file: {
-      readonly id: string;
-      readonly manifest: () => Manifest;
-      readonly notes: FileNotes;
-      readonly isWhole: boolean;
-    },
-  ) {
+  constructor(deps: LedgerDeps, file: { readonly id: string; readonly notes: FileNotes; readonly isWhole: boolean }) {
     this.#deps = deps;
     this.#id = file.id;
-    this.#manifest = file.manifest;
-    this.#notes = file.notes;
     this.#isWhole = file.isWhole;
+    this.#isDamaged = file.notes.isDamaged;
+    this.#isSynced = file.notes.unsyncedBoot === undefined;
   }
 
-  get notes(): FileNotes {
-    return this.#notes;
+  /** All that is noted, read when it has not been used for a while; throws `corrupt` when it cannot be. */
+  get info(): FileInfo {
+    return this.#deps.infos.get(this.#id, () => this.#readInfo());
+  }
+
+  /** Whether {@link info} needs no reading. */
+  get isInfoKept(): boolean {
+    return this.#deps.infos.has(this.#id);
+  }
+
+  /** Whether chunks were found damaged since the file was last whole. */
+  get isDamaged(): boolean {
+    return this.#isDamaged;
   }
 
   /** Whether the disk says that the file is whole and durable. */
   get isDurable(): boolean {
-    return this.#isWhole && this.#notes.unsyncedBoot === undefined;
+    return this.#isWhole && this.#isSynced;
   }
 
   /** Whether the disk says that the file is whole. */
@@ -68,10 +74,9 @@ export class FileLedger {
   /** Changes the notes, durably if asked for. `change` may throw, or return the same notes when nothing is to be done. */
   note(change: (notes: FileNotes) => FileNotes, options: { readonly durable: boolean }): Promise<void> {
     return this.#turn(async () => {
-      const notes = change(this.#notes);
-      if (notes === this.#notes) return;
-      await this.#write({ ...notes, isComplete: this.#isWhole }, options);
-      this.#notes = notes;
+      const { info } = this;
+      const notes = change(info);
+      if (notes !== info) await this.#write({ ...info, ...notes, isComplete: this.#isWhole }, options);
     });
   }
 
@@ -84,25 +89,21 @@ export class FileLedger {
   setWhole(sha256?: string): Promise<void> {
     return this.#turn(async () => {
       const hash = sha256 === undefined ? {} : { sha256, isHashedHere: true };
-      const notes = { ...this.#notes, ...hash, isDamaged: false, unsyncedBoot: undefined };
+      const notes = { ...this.info, ...hash, isDamaged: false, unsyncedBoot: undefined };
       await this.#write({ ...notes, isComplete: true }, { durable: true });
-      this.#notes = notes;
-      this.#isWhole = true;
       await this.#journal.remove();
+      this.#openedJournal = undefined;
     });
   }
 
   /** Notes that chunks were found damaged, and that what is in `have`, read at its turn, is what is left. */
   lose(chunks: readonly number[], have: ReadonlyChunkSet): Promise<void> {
     return this.#turn(async () => {
-      const notes = { ...this.#notes, isDamaged: true, unsyncedBoot: undefined };
+      const notes = { ...this.info, isComplete: false, isDamaged: true, unsyncedBoot: undefined };
       if (!this.#isWhole) await Promise.all(chunks.map((index) => this.#journal.forget(index)));
       // A crash between the two leaves "whole": the damage will be found again.
       else await this.#journal.replace(have);
-      if (this.#isWhole || !this.#notes.isDamaged)
-        await this.#write({ ...notes, isComplete: false }, { durable: true });
-      this.#notes = notes;
-      this.#isWhole = false;
+      if (this.#isWhole || !this.#isDamaged) await this.#write(notes, { durable: true });
     });
   }
 
@@ -115,7 +116,8 @@ export class FileLedger {
   async remove(): Promise<void> {
     this.#isRemoved = true;
     await this.#journal.close();
-    await this.#lane.run(async () => {
+    await this.#deps.changes.run(this.#id, async () => {
+      this.#deps.infos.delete(this.#id);
       await removeIfThere(this.#deps.paths.info(this.#id));
       await this.#journal.remove();
     });
@@ -123,7 +125,7 @@ export class FileLedger {
 
   /** Resolves when nothing is under way. */
   async settle(): Promise<void> {
-    await this.#lane.run(async () => {});
+    await this.#deps.changes.run(this.#id, async () => {});
   }
 
   /** Made when it is needed: whole files have none. */
@@ -133,13 +135,26 @@ export class FileLedger {
   }
 
   #turn(task: () => Promise<void>): Promise<void> {
-    return this.#lane.run(async () => {
+    return this.#deps.changes.run(this.#id, async () => {
       if (this.#isRemoved) throw new ShoalError('not_found', `file ${this.#id} was removed`);
       await task();
     });
   }
 
-  #write(info: Omit<FileInfo, 'manifest'>, options: { readonly durable: boolean }): Promise<void> {
-    return replaceInfo(this.#deps, { manifest: this.#manifest(), ...info }, options);
+  async #write(info: FileInfo, options: { readonly durable: boolean }): Promise<void> {
+    await replaceInfo(this.#deps, info, options);
+    this.#deps.infos.put(info);
+    this.#isWhole = info.isComplete;
+    this.#isDamaged = info.isDamaged;
+    this.#isSynced = info.unsyncedBoot === undefined;
+  }
+
+  #readInfo(): FileInfo {
+    try {
+      return readInfoSync(this.#deps.paths, this.#id);
+    } catch (error) {
+      if (!isMissing(error)) throw storageError(`reading what is known about ${this.#id}`, error);
+      throw new ShoalError('corrupt', `what the store noted about ${this.#id} is gone`, { cause: error });
+    }
   }
 }

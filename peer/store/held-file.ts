@@ -10,8 +10,7 @@ import { ChunkLayout, verifyChunk } from './chunk-layout.js';
 import { DataFile } from './data-file.js';
 import { isMissing, removeIfThere, storageError, systemCode } from './file-io.js';
 import { FileLedger, type FileNotes, type LedgerDeps } from './file-ledger.js';
-import { readInfoSync } from './info-file.js';
-import type { ManifestCache } from './manifest-cache.js';
+import type { FileInfo } from './info-file.js';
 import type { ReadPace } from './read-pace.js';
 import type { Reservation } from './space.js';
 import type { WriteSlots } from './write-combiner.js';
@@ -23,7 +22,6 @@ const ftruncate = promisify(fs.ftruncate);
 export interface HeldFileDeps extends LedgerDeps {
   readonly log: Logger;
   readonly hasher: Hasher;
-  readonly manifests: ManifestCache;
   readonly pace: ReadPace;
   readonly slots: WriteSlots;
   /** Fires when the store closes. */
@@ -72,8 +70,8 @@ export class HeldFile implements StoredFile {
     this.#deps = deps;
     this.#layout = new ChunkLayout(state.id, state.size);
     this.#have = state.have;
-    this.#data = new DataFile(deps, { path: deps.paths.data(state.id), size: state.size, isFresh: state.isFresh });
-    this.#ledger = new FileLedger(deps, { ...state, manifest: () => this.manifest });
+    this.#data = new DataFile(deps, state);
+    this.#ledger = new FileLedger(deps, state);
   }
 
   get id(): string {
@@ -85,7 +83,7 @@ export class HeldFile implements StoredFile {
   }
 
   get manifest(): Manifest {
-    return this.#deps.manifests.get(this.id, () => this.#readManifest());
+    return this.#info.manifest;
   }
 
   get have(): ReadonlyChunkSet {
@@ -97,15 +95,15 @@ export class HeldFile implements StoredFile {
   }
 
   get isDamaged(): boolean {
-    return this.#ledger.notes.isDamaged && !this.isComplete;
+    return this.#ledger.isDamaged && !this.isComplete;
   }
 
   get sha256(): string | undefined {
-    return this.#ledger.notes.sha256;
+    return this.#info.sha256;
   }
 
   get records(): readonly string[] {
-    return this.#ledger.notes.records;
+    return this.#info.records;
   }
 
   async setRecords(records: readonly string[], meta: { readonly sha256: string }): Promise<void> {
@@ -307,7 +305,6 @@ export class HeldFile implements StoredFile {
   /** Deletes the file. Readers that are at it finish; everything else is refused from now on. */
   async remove(): Promise<void> {
     this.#end = new ShoalError('not_found', `file ${this.id} was removed`);
-    this.#deps.manifests.delete(this.id);
     await this.#ledger.remove();
     await removeIfThere(this.#deps.paths.data(this.id));
     // Only now: a late reader may have opened it again meanwhile, and the file that has this path next is another.
@@ -431,14 +428,9 @@ export class HeldFile implements StoredFile {
     return position;
   }
 
-  #readManifest(): Manifest {
-    this.#refuseAfterEnd();
-    try {
-      return readInfoSync(this.#deps.paths, this.id).manifest;
-    } catch (error) {
-      if (!isMissing(error)) throw storageError(`reading what is known about ${this.id}`, error);
-      throw new ShoalError('corrupt', `what the store noted about ${this.id} is gone`, { cause: error });
-    }
+  get #info(): FileInfo {
+    if (!this.#ledger.isInfoKept) this.#refuseAfterEnd();
+    return this.#ledger.info;
   }
 
   #refuseAfterEnd(): void {
