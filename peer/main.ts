@@ -4,6 +4,7 @@ import { createLogger } from '../common/log.js';
 import { VERSION } from '../common/version.js';
 import { readConfig } from './config.js';
 import { startDaemon } from './daemon.js';
+import { keepHeapSmall } from './heap.js';
 
 /**
  * The peer, from the environment to its end: SIGTERM or SIGINT makes it hand over if it does not come back, leave the
@@ -11,6 +12,7 @@ import { startDaemon } from './daemon.js';
  * the environment is wrong, and with what happened when it cannot start.
  */
 export async function main(env: NodeJS.ProcessEnv): Promise<void> {
+  keepHeapSmall();
   const config = readConfig(env);
   const log = createLogger({ name: config.peerName, level: config.logLevel });
   log.info({ version: VERSION, node: process.version }, 'starting');

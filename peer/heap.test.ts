@@ -1,0 +1,25 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+
+const HEAP = join(import.meta.dirname, '../dist/peer/heap.js');
+
+/** The most that a process takes for its heap, in MiB, that keeps 40 MiB and makes garbage that lives for a while. */
+function peakMiB(before: string): number {
+  const script = `
+    ${before}
+    const kept = Array.from({ length: 400_000 }, (_, i) => ({ i, text: String(i) }));
+    let passing = [];
+    let peak = 0;
+    for (let i = 0; i < 20_000_000; i += 1) {
+      passing.push({ i });
+      if (passing.length === 1_000_000) passing = [];
+      if (i % 100_000 === 0) peak = Math.max(peak, process.memoryUsage().heapTotal);
+    }
+    console.log(kept.length > 0 && Math.round(peak / 2 ** 20));`;
+  return Number(execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }));
+}
+
+test('a heap that is kept small takes less for the same work', () => {
+  const small = peakMiB(`import { keepHeapSmall } from ${JSON.stringify(HEAP)}; keepHeapSmall();`);
+  expect(small).toBeLessThan(0.8 * peakMiB(''));
+});
