@@ -45,6 +45,8 @@ export const LIMITS = {
   holders: 64,
   /** References in one question. */
   locates: 64,
+  /** Files published in one call. */
+  publishes: 64,
   /** Characters of a password. */
   passwordMin: 8,
   passwordMax: 256,
@@ -215,6 +217,9 @@ export const publishedSchema = z
   .meta({ id: 'Published' });
 /** Answer to a publish. */
 export type Published = z.infer<typeof publishedSchema>;
+
+/** Body of `POST /api/v1/publish/many`. One that has not the form of a publish fails all; what else is wrong, each is told. */
+export const publishManyBodySchema = z.object({ files: z.array(publishBodySchema).min(1).max(LIMITS.publishes) });
 
 /** Body of `PATCH /api/v1/files/{ref}`. Tags set to null are taken away. */
 export const patchBodySchema = z
@@ -577,6 +582,17 @@ export const locatedManySchema = z
   .meta({ id: 'LocatedMany' });
 /** Answer to `POST /api/v1/locate/many`. */
 export type LocatedMany = z.infer<typeof locatedManySchema>;
+
+/**
+ * Answer to `POST /api/v1/publish/many`: in the order of the files, for each what `POST /api/v1/files` would have answered, a
+ * problem in place of those that were not published for a reason of their own. What is wrong with the call, or the store, is
+ * the answer to all of it, of which some may be published then: it may be made again.
+ */
+export const publishedManySchema = z
+  .object({ answers: z.array(z.union([publishedSchema, z.object({ problem: problemSchema })])) })
+  .meta({ id: 'PublishedMany' });
+/** Answer to `POST /api/v1/publish/many`. */
+export type PublishedMany = z.infer<typeof publishedManySchema>;
 
 /** What the signed record (a compact JWS, EdDSA) says. Claims that peers act on are checked by whoever takes them. */
 export const recordClaimsSchema = z.object({

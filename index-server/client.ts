@@ -20,6 +20,7 @@ import type {
   PublicKey,
   PublishBody,
   Published,
+  PublishedMany,
   PublishTicket,
   ReportBody,
   Restored,
@@ -120,6 +121,17 @@ export class IndexClient {
     // With a condition the second time is not like the first, which may have made the condition false.
     const isIdempotent = body.ifMatch === undefined && body.ifNoneMatch === undefined;
     return this.#transport.json({ ...post('/api/v1/files', auth, body), isIdempotent, signal });
+  }
+
+  /** Published, or why not, for each of at most `LIMITS.publishes` files, in their order. Repeated, so none has a condition. */
+  async publishMany(
+    auth: Auth,
+    files: readonly Omit<PublishBody, 'ifMatch' | 'ifNoneMatch'>[],
+    signal?: AbortSignal,
+  ): Promise<readonly (Published | ShoalError)[]> {
+    const call = { ...post('/api/v1/publish/many', auth, { files }), signal };
+    const { answers } = await this.#transport.json<PublishedMany>(call);
+    return answers.map((answer) => ('problem' in answer ? errorOf(answer.problem) : answer));
   }
 
   list(auth: Auth, query: ListQuery, signal?: AbortSignal): Promise<FilePage> {

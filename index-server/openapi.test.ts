@@ -29,7 +29,7 @@ const ROUTES = `
   POST /api/v1/peers/{name}/heartbeat POST /api/v1/peers/{name}/holdings POST /api/v1/peers/{name}/records
   GET /api/v1/peers/{name}/place POST /api/v1/peers/{name}/hand-over
   POST /api/v1/reports GET /api/v1/keys
-  POST /api/v1/files GET /api/v1/files GET /api/v1/search
+  POST /api/v1/files POST /api/v1/publish/many GET /api/v1/files GET /api/v1/search
   GET /api/v1/files/{ref} PATCH /api/v1/files/{ref} DELETE /api/v1/files/{ref}
   POST /api/v1/locate POST /api/v1/locate/many POST /api/v1/tickets`;
 

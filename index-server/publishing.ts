@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { ShoalError } from '../common/errors.js';
+import { type ErrorCode, ShoalError, toShoalError } from '../common/errors.js';
 import type { FileDetail, PatchBody, Published, publishBodySchema } from './api.js';
 import type { Caller } from './auth.js';
 import type { Catalog, FilePatch, FileRow, TombstoneRow, UserRow } from './catalog.js';
@@ -29,6 +29,9 @@ export interface PublishingDeps {
 /** A publish body with its defaults filled in. */
 export type PublishRequest = z.output<typeof publishBodySchema>;
 
+/** What may be wrong with one file while others are published. */
+const OF_ONE_FILE: ReadonlySet<ErrorCode> = new Set(['invalid', 'conflict', 'denied', 'not_found', 'exhausted']);
+
 /** The owner's side of the catalogue. */
 export class Publishing {
   readonly #deps: PublishingDeps;
@@ -45,31 +48,61 @@ export class Publishing {
    * when the current version is not what the body wants it to be.
    */
   async publish(caller: Caller, body: PublishRequest): Promise<Published> {
+    const [outcome] = await this.publishMany(caller, [body]);
+    if (outcome === undefined) throw new ShoalError('internal', 'a file was published without an outcome');
+    if (outcome instanceof ShoalError) throw outcome;
+    return outcome;
+  }
+
+  /**
+   * {@link publish} for several files: what became of each, in their order. What is wrong with a file is told of that
+   * file; what would be wrong with each, a store that does not answer say, is thrown, when some may be published already.
+   */
+  async publishMany(caller: Caller, bodies: readonly PublishRequest[]): Promise<readonly (Published | ShoalError)[]> {
     const peer = await this.#livePeer(caller);
+    const checked = await Promise.all(bodies.map((body) => outcomeOf(() => this.#checked(body, caller.user))));
+    const { catalog, replicator } = this.#deps;
+    const ids = [...new Set(good(checked).map(({ body }) => body.id))];
+    if (ids.length > 0) {
+      // Before they are listed, so that nobody can find a file that nobody holds.
+      await catalog.hold(
+        peer,
+        ids.map((id) => ({ id, complete: true })),
+      );
+      await catalog.deleteOrders(peer, 'drop', ids);
+    }
+    const made = await onGood(checked, (wanted) => this.#makeVersion(caller.user, wanted));
+    const released = good(made).flatMap((version) => version.released);
+    if (released.length > 0) await replicator.versionsGone(released);
+    const published = await onGood(made, ({ row }) => this.#afterPublish(row, caller.user, peer));
+    const [trouble] = published.filter(isTrouble);
+    if (trouble !== undefined) throw trouble;
+    return published;
+  }
+
+  /** A request whose parts fit together, with its readers' ids. */
+  async #checked(body: PublishRequest, owner: UserRow) {
     checkSizes(body);
-    const readers = await this.#readersOf(body, caller.user);
-    const { catalog, metrics, replicator } = this.#deps;
-    // Before it is listed, so that nobody can find a file that nobody holds.
-    await catalog.hold(peer, [{ id: body.id, complete: true }]);
-    await catalog.deleteOrders(peer, 'drop', [body.id]);
+    return { body, readers: await this.#readersOf(body, owner) };
+  }
+
+  async #makeVersion(
+    owner: UserRow,
+    { body, readers }: { readonly body: PublishRequest; readonly readers: readonly string[] },
+  ) {
+    const { catalog, metrics, now } = this.#deps;
     let result: 'new_name' | 'new_version' | 'same_content' = 'new_name';
-    const key = { ownerId: caller.user.id, name: body.name, id: body.id, keepVersions: this.#keepVersions };
-    const { row, released } = await catalog.publish(key, async (version, previous) => {
+    const key = { ownerId: owner.id, name: body.name, id: body.id, keepVersions: this.#keepVersions };
+    const version = await catalog.publish(key, async (number, previous) => {
       checkCondition(body, previous);
       const isSame = previous?.id === body.id;
       result = isSame ? 'same_content' : previous === undefined ? 'new_name' : 'new_version';
-      const publishedAt = isSame ? previous.publishedAt : this.#deps.now();
-      const row = { ...body, ownerId: caller.user.id, owner: caller.user.name, version, readers, publishedAt };
+      const publishedAt = isSame ? previous.publishedAt : now();
+      const row = { ...body, ownerId: owner.id, owner: owner.name, version: number, readers, publishedAt };
       return this.#sign(row, isSame ? previous.record : undefined);
     });
     metrics.publishes.inc({ result });
-    await this.#afterPublish(row, released, peer);
-    const targets = await replicator.ensureCopies(row.id);
-    return {
-      file: await this.#deps.finding.detail(row, caller.user),
-      record: row.record,
-      targets: targets.map(({ name, address }) => ({ peer: name, address })),
-    };
+    return version;
   }
 
   /** Changes tags, readers, visibility or copies of the version that `ref` means. Throws `denied` to others. */
@@ -105,12 +138,17 @@ export class Publishing {
     return gone;
   }
 
-  async #afterPublish(row: FileRow, released: readonly FileRow[], publisher: string): Promise<void> {
-    const { catalog, replicator } = this.#deps;
-    if (released.length > 0) await replicator.versionsGone(released);
+  async #afterPublish(row: FileRow, owner: UserRow, publisher: string): Promise<Published> {
+    const { catalog, replicator, finding } = this.#deps;
     // The publisher gets this record in its answer; it needs an update only if the id has others besides.
     const versions = await catalog.allVersionsWithId(row.id, 2);
     await replicator.recordsChanged(row.id, versions.length === 1 ? publisher : undefined);
+    const targets = await replicator.ensureCopies(row.id);
+    return {
+      file: await finding.detail(row, owner),
+      record: row.record,
+      targets: targets.map(({ name, address }) => ({ peer: name, address })),
+    };
   }
 
   async #livePeer({ peer }: Caller): Promise<string> {
@@ -153,6 +191,35 @@ export class Publishing {
     const record = await this.#deps.signer.record(claims);
     return { ownerId: row.ownerId, name: row.name, version: row.version, id: row.id, removedAt, record, only };
   }
+}
+
+/** What came of it, or what is the matter. */
+async function outcomeOf<T>(work: () => Promise<T>): Promise<T | ShoalError> {
+  try {
+    return await work();
+  } catch (thrown) {
+    return toShoalError(thrown);
+  }
+}
+
+/** What would be wrong with each file, not with one. */
+function isTrouble(outcome: unknown): outcome is ShoalError {
+  return outcome instanceof ShoalError && !OF_ONE_FILE.has(outcome.code);
+}
+
+function good<T>(outcomes: readonly (T | ShoalError)[]): T[] {
+  return outcomes.flatMap((outcome) => (outcome instanceof ShoalError ? [] : [outcome]));
+}
+
+/** Goes on with what went well so far. */
+function onGood<T, R>(
+  outcomes: readonly (T | ShoalError)[],
+  next: (outcome: T) => Promise<R>,
+): Promise<(R | ShoalError)[]> {
+  const each = outcomes.map(async (outcome) =>
+    outcome instanceof ShoalError ? outcome : outcomeOf(() => next(outcome)),
+  );
+  return Promise.all(each);
 }
 
 function checkCondition(

@@ -17,6 +17,7 @@ const OPERATIONS: Readonly<Partial<Record<keyof IndexClient, IndexOperation>>> =
   report: 'report',
   peers: 'peers',
   publish: 'publish',
+  publishMany: 'publish',
   list: 'list',
   search: 'search',
   stat: 'stat',

@@ -38,6 +38,8 @@ afterEach(async () => {
 /** A publisher, an index that can be scripted, and peers of which some take no copies. */
 function setUp({ peers = [] as string[], unwilling = [] as string[] } = {}) {
   const published: PublishBody[] = [];
+  /** How many files each call about several had. */
+  const calls: number[] = [];
   const copied: { address: string; ticket: string }[] = [];
   const changed: string[] = [];
   const script: { publish?: ShoalError; account?: ShoalError; locate?: ShoalError; isPublishedAnyway?: boolean } = {};
@@ -45,6 +47,14 @@ function setUp({ peers = [] as string[], unwilling = [] as string[] } = {}) {
     const { replicas = 1, visibility = 'public' } = body;
     const record = await signer.record(claimsFor(body.id, { name: body.name, sha256: body.sha256 }));
     return { record, file: { ...body, replicas, visibility } as unknown as Published['file'] };
+  };
+  const publishOne = async (body: PublishBody): Promise<Published> => {
+    if (script.publish === undefined || script.isPublishedAnyway) published.push(body);
+    if (script.publish !== undefined) throw script.publish;
+    return {
+      ...(await detail(body)),
+      targets: livePeers.slice(0, 1).map(({ name: peer, address }) => ({ peer, address })),
+    };
   };
   const livePeers = peers.map((name) => ({ name, address: `${name}:1` }));
   const removals = new Removals({ store, now: () => Date.now() });
@@ -58,13 +68,10 @@ function setUp({ peers = [] as string[], unwilling = [] as string[] } = {}) {
           if (script.account !== undefined) throw script.account;
           return { userId: 'u', username: 'ann', peerAccount: false, expiresAt: null };
         },
-        publish: async (_auth, body) => {
-          if (script.publish === undefined || script.isPublishedAnyway) published.push(body);
-          if (script.publish !== undefined) throw script.publish;
-          return {
-            ...(await detail(body)),
-            targets: livePeers.slice(0, 1).map(({ name: peer, address }) => ({ peer, address })),
-          };
+        publish: async (_auth, body) => publishOne(body),
+        publishMany: async (_auth, bodies) => {
+          calls.push(bodies.length);
+          return Promise.all(bodies.map((body) => publishOne(body)));
         },
         locate: async (_auth, { ref }) => {
           if (script.locate !== undefined) throw script.locate;
@@ -106,7 +113,7 @@ function setUp({ peers = [] as string[], unwilling = [] as string[] } = {}) {
       { name: 'a', wait: true, ...options },
       { signal: new AbortController().signal, ...(onProgress && { onProgress }) },
     );
-  return { publisher, gate, publish, published, copied, changed, script, removals };
+  return { publisher, gate, publish, published, calls, copied, changed, script, removals };
 }
 
 describe('publish', () => {
@@ -132,6 +139,27 @@ describe('publish', () => {
     gate.open();
     await publish();
     expect(published).toHaveLength(1);
+  });
+
+  test('what is there at the same time goes to the index together', async () => {
+    const { publisher, published, calls } = setUp();
+    const { signal } = new AbortController();
+    const puts = Array.from({ length: 150 }, (_, i) =>
+      publisher.publish({ bytes: Buffer.from(`content ${i}`) }, { name: `f${i}`, wait: true }, { signal }),
+    );
+    const outcomes = await Promise.all(puts);
+    expect(outcomes.map((outcome) => store.get(outcome.published.file.id)?.records)).toEqual(
+      outcomes.map((outcome) => [outcome.published.record]),
+    );
+    expect(published).toHaveLength(150);
+    expect(calls.length).toBeLessThan(150);
+  });
+
+  test('what has a condition goes alone: it cannot be asked twice', async () => {
+    const { publish, published, calls } = setUp();
+    await publish({ condition: { ifNoneMatch: ['*'] } });
+    expect(published).toMatchObject([{ ifNoneMatch: ['*'] }]);
+    expect(calls).toEqual([]);
   });
 
   test('what the index refuses leaves nothing behind', async () => {

@@ -1,7 +1,9 @@
 import { ShoalError, toShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
-import { nameProblem, type PublishBody, type Published, publishBodySchema } from '../index-server/api.js';
+import { LIMITS, nameProblem, type PublishBody, type Published, publishBodySchema } from '../index-server/api.js';
 import type { IndexClient } from '../index-server/client.js';
+import { unlessAborted } from './abort.js';
+import { CallBatches } from './call-batches.js';
 import type { ChunkStore, IngestSource, StoredFile } from './chunk-store.js';
 import type { IndexWait, WaitListener } from './index-wait.js';
 import type { LivePeer, Membership } from './membership.js';
@@ -17,6 +19,10 @@ import type { WorkGate } from './work-gate.js';
 
 /** Files below this size are read before the caller's rights are known: asking first would take longer than reading. */
 const ASK_FIRST_BYTES = 1024 * 1024;
+/** With two calls at once the index works on one while the answer to the other is on its way. */
+const PUBLISH_BATCHES = { callsAtOnce: 2, questionsAtOnce: LIMITS.publishes, keyOf: (body: PublishBody) => body };
+/** A shared call goes on when one of those who wait for it goes away; the index client limits how long. */
+const UNLIMITED = new AbortController().signal;
 
 /** See the body of a publish in the index's contract. */
 export type PublishCondition = Pick<PublishBody, 'ifMatch' | 'ifNoneMatch'>;
@@ -62,7 +68,7 @@ export interface PublishOutcome {
 /** What a {@link Publisher} works with. */
 export interface PublisherDeps {
   readonly store: Pick<ChunkStore, 'ingest' | 'get'>;
-  readonly index: Pick<IndexClient, 'publish' | 'locate' | 'account'>;
+  readonly index: Pick<IndexClient, 'publish' | 'publishMany' | 'locate' | 'account'>;
   readonly membership: Pick<Membership, 'auth' | 'livePeers' | 'livePeerCount' | 'swarmToken' | 'peerName'>;
   readonly peers: Pick<RemotePeers, 'replicate'>;
   readonly removals: Pick<Removals, 'protect' | 'remove'>;
@@ -78,14 +84,20 @@ export interface PublisherDeps {
 export class Publisher {
   readonly #deps: PublisherDeps;
   readonly #defaultReplicas: number;
+  readonly #batches: CallBatches<PublishBody, Published>;
   readonly #stopped = new AbortController();
   readonly #background = new Set<Promise<unknown>>();
   /** Files of which nobody knows whether the index took them, with the user to ask for. */
   readonly #unsettled = new Map<string, string | undefined>();
 
   constructor(deps: PublisherDeps, options: { readonly defaultReplicas: number }) {
+    const { index, membership } = deps;
     this.#deps = deps;
     this.#defaultReplicas = options.defaultReplicas;
+    this.#batches = new CallBatches(
+      { ask: async (bodies, onBehalf) => index.publishMany(membership.auth(onBehalf), bodies, UNLIMITED) },
+      PUBLISH_BATCHES,
+    );
   }
 
   /**
@@ -155,12 +167,14 @@ export class Publisher {
     const { index, membership, wait } = this.#deps;
     const { onBehalf, signal, release, condition } = how;
     const content = { id, size, sha256, chunkSize: manifest.chunkBytes, chunks: manifest.chunkCount };
-    const body = { ...content, ...wanted, ...condition };
-    const publish = () => index.publish(membership.auth(onBehalf), body, signal);
+    const body = { ...content, ...wanted };
     try {
       checkDigest(body, how.sha256);
       // A condition may have come true by what was asked for, and cannot be asked twice.
-      const published = await (condition === undefined ? wait.run(publish, how, signal) : publish());
+      const published =
+        condition === undefined
+          ? await wait.run(() => unlessAborted(this.#batches.get(body, onBehalf), signal), how, signal)
+          : await index.publish(membership.auth(onBehalf), { ...body, ...condition }, signal);
       await file.setRecords(mergeRecord(file.records, published.record), { sha256 });
       this.#deps.announcer.changed(id);
       return published;

@@ -4,9 +4,9 @@ import { refProblem } from '../common/names.js';
 import { type Holder, isFileId, LIMITS, type Located } from '../index-server/api.js';
 import type { IndexClient } from '../index-server/client.js';
 import { unlessAborted } from './abort.js';
+import { type AskMany, CallBatches } from './call-batches.js';
 import type { ChunkStore, StoredFile } from './chunk-store.js';
 import { type IndexWait, isAway, type WaitListener } from './index-wait.js';
-import { LocateBatches, type LocateMany } from './locate-batches.js';
 import type { Membership } from './membership.js';
 import { isPublic, mergeRecord } from './records.js';
 import { SMALL_FILE_BYTES } from './small-files.js';
@@ -23,7 +23,7 @@ import type { TicketVerifier } from './tickets.js';
 /** Answers of the index that are kept for when it is away. */
 const KNOWN_LOCATIONS = 1_000;
 /** With two calls at once the index works on one while the answer to the other is on its way. */
-const LOCATE_BATCHES = { callsAtOnce: 2, refsAtOnce: LIMITS.locates };
+const LOCATE_BATCHES = { callsAtOnce: 2, questionsAtOnce: LIMITS.locates, keyOf: (ref: string) => ref };
 /** A shared call goes on when one of those who wait for it goes away; the index client limits how long. */
 const UNLIMITED = new AbortController().signal;
 
@@ -63,7 +63,7 @@ export interface RetrieveOptions extends WaitListener {
 /** Resolves references and gets files going. */
 export class Retriever {
   readonly #deps: RetrieverDeps;
-  readonly #batches: LocateBatches;
+  readonly #batches: CallBatches<string, Located>;
   /** By user and id, least recently used first. */
   readonly #known = new Map<string, Located>();
   /** Users whose session the index has accepted, by its hash, least recently used first. */
@@ -72,8 +72,9 @@ export class Retriever {
   constructor(deps: RetrieverDeps) {
     this.#deps = deps;
     const { index, membership } = deps;
-    const ask: LocateMany = async (refs, onBehalf) => index.locateMany(membership.auth(onBehalf), refs, UNLIMITED);
-    this.#batches = new LocateBatches({ ask }, LOCATE_BATCHES);
+    const ask: AskMany<string, Located> = async (refs, onBehalf) =>
+      index.locateMany(membership.auth(onBehalf), refs, UNLIMITED);
+    this.#batches = new CallBatches({ ask }, LOCATE_BATCHES);
   }
 
   /**

@@ -1,3 +1,4 @@
+import { ShoalError } from '../../common/errors.js';
 import type { Located } from '../api.js';
 import { fileBody, idOf, TestIndex, type TestPeer } from '../testing/test-index.js';
 
@@ -225,6 +226,84 @@ describe('files', () => {
     });
     expect(located.file.holders).toHaveLength(1);
     expect((await index.client.locate(peer.auth, { ref: 'ann/to fetch' })).file.holders).toEqual([]);
+  });
+
+  describe('are published several at a time', () => {
+    const publishMany = (bodies: object[], as = ann) =>
+      index.client.publishMany(peer.for(as), bodies as Parameters<typeof index.client.publishMany>[1]);
+    const told = (answers: Awaited<ReturnType<typeof publishMany>>) =>
+      answers.map((answer) => (answer instanceof Error ? answer.code : `${answer.file.name} ${answer.file.version}`));
+
+    test('as one by one, each failing for itself', async () => {
+      await peer.publish('s/old', { as: ann });
+      const answers = await publishMany([
+        fileBody('s/new'),
+        { ...fileBody('s/odd'), chunks: 3 },
+        { ...fileBody('s/shared'), visibility: 'private', readers: ['bob'] },
+        { ...fileBody('s/stranger'), visibility: 'private', readers: ['nobody-known'] },
+        { ...fileBody('s/old'), tags: { kind: 'text' } },
+        fileBody('s/old', 'another content'),
+        fileBody('s/twin', 's/new'),
+      ]);
+      expect(told(answers)).toEqual([
+        ...['s/new 1', 'invalid', 's/shared 1', 'invalid', 's/old 1', 's/old 2', 's/twin 1'],
+      ]);
+      const { files } = await index.client.list(asBob(), { prefix: 's/' });
+      expect(files.map(({ name }) => name)).toEqual(['s/new', 's/old', 's/shared', 's/twin']);
+      const [first] = answers;
+      if (first === undefined || first instanceof Error) throw new Error('the first was not published');
+      expect(first.file).toEqual(await index.client.stat(asAnn(), 's/new'));
+      expect(await index.signer.verifyRecord(first.record)).toMatchObject({ owner: 'ann', name: 's/new' });
+      const { file } = await index.client.locate(asBob(), { ref: 's/shared' });
+      expect(file.holders).toMatchObject([{ peer: 'p1', complete: true }]);
+    });
+
+    test('with a condition on one of them', async () => {
+      const [first, second] = await publishMany([
+        { ...fileBody('s/if', 'other'), ifNoneMatch: ['*'] },
+        { ...fileBody('s/if', 'third'), ifNoneMatch: ['*'] },
+      ]);
+      expect([first, second].filter((answer) => answer instanceof Error)).toMatchObject([{ code: 'conflict' }]);
+    });
+
+    test('within limits, by a peer, for whoever gave it a session or a ticket', async () => {
+      const many = Array.from({ length: 65 }, (_, i) => fileBody(`many/${i}`));
+      await expect(publishMany(many)).rejects.toMatchObject({ code: 'invalid' });
+      await expect(publishMany([])).rejects.toMatchObject({ code: 'invalid' });
+      await expect(publishMany([fileBody('fine'), fileBody('../up')])).rejects.toMatchObject({ code: 'invalid' });
+      await expect(index.client.publishMany(asAnn(), [fileBody('x')])).rejects.toMatchObject({ code: 'denied' });
+      const { ticket } = await index.client.publishTicket(asAnn());
+      const answers = await publishMany(many.slice(0, 64), ticket);
+      expect(answers.map((answer) => answer instanceof Error || answer.file.owner)).toEqual(Array(64).fill('ann'));
+    });
+
+    test('in a store that fails in the middle: the whole call fails, and can be made again', async () => {
+      const failing = await TestIndex.start({
+        wrap: (catalog) => {
+          let isBroken = true;
+          return {
+            ...catalog,
+            publish: async (key, make) => {
+              if (key.name === 'breaks' && isBroken) {
+                isBroken = false;
+                throw new ShoalError('unavailable', 'the store is away');
+              }
+              return catalog.publish(key, make);
+            },
+          };
+        },
+      });
+      try {
+        const holder = await failing.peer('p1');
+        const bodies = ['before', 'breaks', 'after'].map((name) => fileBody(name));
+        await expect(failing.client.publishMany(holder.auth, bodies)).rejects.toMatchObject({ code: 'unavailable' });
+        expect(told(await failing.client.publishMany(holder.auth, bodies))).toEqual([
+          ...['before 1', 'breaks 1', 'after 1'],
+        ]);
+      } finally {
+        await failing.stop();
+      }
+    });
   });
 
   describe('a publish with a condition', () => {

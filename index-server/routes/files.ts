@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { toShoalError } from '../../common/errors.js';
+import { ShoalError, toShoalError } from '../../common/errors.js';
 import {
   fileDetailSchema,
   filePageSchema,
@@ -11,7 +11,9 @@ import {
   locateManyBodySchema,
   patchBodySchema,
   publishBodySchema,
+  publishedManySchema,
   publishedSchema,
+  publishManyBodySchema,
   publishTicketSchema,
   refSchema,
   removedSchema,
@@ -130,6 +132,25 @@ function writingRoutes({ publishing, signer, now }: FileRouteDeps): readonly Any
       status: 201,
       errors: ['conflict'],
       handle: ({ caller, body }) => publishing.publish(caller, body),
+    }),
+    route({
+      method: 'post',
+      path: '/api/v1/publish/many',
+      section: 'files',
+      summary: 'Publishes several files at once',
+      access: 'peer',
+      tickets: ['publish'],
+      body: publishManyBodySchema,
+      answer: publishedManySchema,
+      errors: [],
+      handle: async ({ caller, body }) => {
+        const outcomes = await publishing.publishMany(caller, body.files);
+        return {
+          answers: outcomes.map((outcome) =>
+            outcome instanceof ShoalError ? { problem: problemOf(outcome) } : outcome,
+          ),
+        };
+      },
     }),
     route({
       method: 'post',

@@ -1,7 +1,7 @@
 import { Deferred } from '../common/deferred.js';
 import { ShoalError } from '../common/errors.js';
 import type { Located } from '../index-server/api.js';
-import { LocateBatches } from './locate-batches.js';
+import { CallBatches } from './call-batches.js';
 
 type Answers = readonly (Located | ShoalError)[];
 
@@ -19,7 +19,8 @@ function setUp({ callsAtOnce = 1, refsAtOnce = 10 } = {}) {
     calls.push({ refs, onBehalf, answer });
     return answer.promise;
   };
-  const batches = new LocateBatches({ ask }, { callsAtOnce, refsAtOnce });
+  const keyOf = (ref: string) => ref;
+  const batches = new CallBatches<string, Located>({ ask }, { callsAtOnce, questionsAtOnce: refsAtOnce, keyOf });
   return { batches, calls };
 }
 
