@@ -25,8 +25,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 }, 30_000);
 
-const at = (peer: TestPeer, argv: readonly string[]) =>
-  runCommand(argv, { cwd: folder, env: { SHOAL_SOCKET: peer.config.socketPath } });
+const at = (peer: TestPeer, argv: readonly string[], env: NodeJS.ProcessEnv = {}) =>
+  runCommand(argv, { cwd: folder, env: { SHOAL_SOCKET: peer.config.socketPath, ...env } });
 
 async function collected<E>(
   call: { readonly requests: Writable; readonly events: AsyncIterable<E> },
@@ -79,6 +79,38 @@ test('what a user may not read is no part of what a prefix means, and one by one
   expect(await gotMany(ann, [{ number: 1, ref: id }])).toMatchObject([{ number: 1, file: { data: bytes } }]);
   ann.close();
 });
+
+test('a private folder comes to whom it is shared with, by another peer, and to nobody else', async () => {
+  const as = (name: string) => ({
+    SHOAL_SESSION_FILE: join(folder, `session-${name}`),
+    SHOAL_PASSWORD: 'password of it',
+  });
+  for (const name of ['olga', 'frida', 'eve']) {
+    expect((await at(a, ['register', name], as(name))).exitCode).toBe(0);
+  }
+  const contents = new Map(Array.from({ length: 40 }, (_, i) => [`f${i}`, randomBytes(5_000 + i)]));
+  await mkdir(join(folder, 'diary'));
+  for (const [name, bytes] of contents) await writeFile(join(folder, 'diary', name), bytes);
+  const put = await at(a, ['put', 'diary', '--share', 'frida'], as('olga'));
+  const ids = put.stdout.trim().split('\n');
+  expect({ exitCode: put.exitCode, ids: ids.length }).toEqual({ exitCode: 0, ids: 40 });
+
+  for (const env of [as('eve'), {}]) {
+    expect((await at(b, ['get', 'diary/', '--to', 'stolen'], env)).exitCode).toBe(3);
+    expect((await at(b, ['get', ...ids, '--to', '.'], env)).exitCode).toBe(3);
+  }
+  const shared = await at(b, ['get', 'diary/', '--to', 'lent'], as('frida'));
+  expect({ exitCode: shared.exitCode, stderr: shared.stderr }).toEqual({
+    exitCode: 0,
+    stderr: expect.stringContaining('40 files: ') as string,
+  });
+  for (const [name, bytes] of contents) {
+    expect((await readFile(join(folder, 'lent', name))).equals(bytes)).toBe(true);
+  }
+  // Now they lie at the other peer too, which asks the index about each caller all the same.
+  expect((await at(b, ['get', 'diary/', '--to', 'stolen'], as('eve'))).exitCode).toBe(3);
+  expect((await at(b, ['get', ...ids, '--to', '.'], as('eve'))).exitCode).toBe(3);
+}, 30_000);
 
 async function gotMany(user: PeerUser, files: { number: number; ref: string }[]) {
   return (await collected(user.client.getMany(), [{ files }])).flatMap(({ results }) => results);

@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Authority } from '../scripts/certificates.mjs';
+import { runCommand } from './testing/cli-harness.js';
 import { isLive, startIndex, startPeer, type TestIndex, type TestPeer } from './testing/harness.js';
 import { newTls, type TestTls } from './testing/tls.js';
 import { waitFor } from './testing/wait-for.js';
@@ -42,6 +45,34 @@ test('a file goes from one to the other', async () => {
   expect(data.equals(bytes)).toBe(true);
   expect(done.peers).toBe(1);
 });
+
+test('small files go together, and only over TLS', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'shoal-tls-many-'));
+  const at = (peer: TestPeer, argv: readonly string[]) =>
+    runCommand(argv, { cwd: folder, env: { SHOAL_SOCKET: peer.config.socketPath } });
+  try {
+    const contents = Array.from({ length: 60 }, () => randomBytes(10_000));
+    await mkdir(join(folder, 'small'));
+    await Promise.all(contents.map((bytes, i) => writeFile(join(folder, 'small', `f${i}`), bytes)));
+    expect((await at(a, ['put', 'small'])).exitCode).toBe(0);
+    const calls = /shoal_peer_grpc_calls_total\{[^}]*method="DownloadMany"[^}]*code="ok"[^}]*\} (\d+)/;
+    const answered = async () => Number(calls.exec(await scrape(a))?.[1]);
+    expect(await answered()).toBe(0);
+    expect((await at(b, ['get', 'small/', '--to', 'copy'])).exitCode).toBe(0);
+    for (const [i, bytes] of contents.entries()) {
+      expect((await readFile(join(folder, 'copy', `f${i}`))).equals(bytes)).toBe(true);
+    }
+    expect(await answered()).toBeGreaterThan(0);
+    expect(await answered()).toBeLessThan(60);
+    const got = await at(plain, ['get', 'small/', '--to', 'nothing']);
+    expect({ exitCode: got.exitCode, stderr: got.stderr }).toEqual({
+      exitCode: 5,
+      stderr: expect.stringContaining('takes calls over TLS alone') as string,
+    });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}, 30_000);
 
 test('small calls work too', async () => {
   expect((await a.user.client.call('PingPeer', { peer: 'peer-2' })).address).toBe(b.daemon.address);
