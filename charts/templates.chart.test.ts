@@ -119,6 +119,7 @@ describe('a release called shoal', () => {
     }
     expect(get(objects, 'Role/shoal-index').rules).toEqual([
       { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['get', 'list', 'watch'] },
+      { apiGroups: ['apps'], resources: ['statefulsets'], resourceNames: ['shoal-peer'], verbs: ['get'] },
     ]);
     expect(get(objects, 'RoleBinding/shoal-index').subjects).toEqual([
       { kind: 'ServiceAccount', name: 'shoal-index', namespace: 'apps' },
@@ -286,6 +287,8 @@ describe('the environment of a container', () => {
       joinSecret: expect.stringMatching(/^\w{40}$/),
     });
     expect(found).toMatchObject({ SHOAL_PEER_SERVICE: 'shoal-peer', SHOAL_NAMESPACE: 'apps' });
+    expect(found).toMatchObject({ SHOAL_PEER_STATEFUL_SET: 'shoal-peer' });
+    expect(objects.has(`StatefulSet/${found['SHOAL_PEER_STATEFUL_SET']}`)).toBe(true);
   });
 
   test('is what a peer with TLS takes', async () => {
@@ -310,6 +313,8 @@ describe('the environment of a container', () => {
       httpPort: 5001,
       replicas: 2,
       quotaBytes: 0,
+      handOver: 'scale-down',
+      handOverSeconds: 300,
     });
   });
 });

@@ -226,10 +226,11 @@ const cases: Record<string, Case> = {
       objects.has('Role/shoal-index'),
       objects.has('RoleBinding/shoal-index'),
       env(index(objects), 'SHOAL_PEER_SERVICE'),
+      env(index(objects), 'SHOAL_PEER_STATEFUL_SET'),
       env(index(objects), 'SHOAL_NAMESPACE'),
       index(objects).spec.automountServiceAccountToken,
     ],
-    becomes: [false, false, undefined, undefined, false],
+    becomes: [false, false, undefined, undefined, undefined, false],
   },
   'index.persistence.size': {
     value: '1Gi',
@@ -268,10 +269,19 @@ const cases: Record<string, Case> = {
   'peer.drainSeconds': {
     value: 100,
     see: (objects) => [env(peer(objects), 'SHOAL_DRAIN_SECONDS'), ...seconds(peer(objects))],
-    becomes: ['100', 3, 118],
+    becomes: ['100', 3, 418],
+  },
+  'peer.handOverSeconds': {
+    value: 0,
+    see: (objects) => [
+      env(peer(objects), 'SHOAL_HAND_OVER'),
+      env(peer(objects), 'SHOAL_HAND_OVER_SECONDS'),
+      ...seconds(peer(objects)),
+    ],
+    becomes: ['never', '0', 3, 43],
   },
   'peer.waitSeconds': variable(peer, 'SHOAL_WAIT_SECONDS', 5),
-  'peer.preStopSeconds': { value: 10, see: (objects) => seconds(peer(objects)), becomes: [10, 50] },
+  'peer.preStopSeconds': { value: 10, see: (objects) => seconds(peer(objects)), becomes: [10, 350] },
   'peer.startupSeconds': {
     value: 60,
     see: (objects) => {
@@ -289,8 +299,9 @@ const cases: Record<string, Case> = {
       peer(objects).spec.volumes.find(({ name }: Yaml) => name === 'data'),
       // Nothing else would keep the peer from filling the node's disk.
       env(peer(objects), 'SHOAL_QUOTA_BYTES'),
+      env(peer(objects), 'SHOAL_HAND_OVER'),
     ],
-    becomes: [undefined, { name: 'data', emptyDir: {} }, '10Gi'],
+    becomes: [undefined, { name: 'data', emptyDir: {} }, '10Gi', 'always'],
   },
   'peer.persistence.size': {
     value: '1Ti',

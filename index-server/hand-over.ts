@@ -1,9 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ShoalError } from '../common/errors.js';
-import type { HandedOver } from './api.js';
+import type { HandedOver, Place } from './api.js';
 import type { Catalog } from './catalog.js';
 import { HandOverPlan, type LeavingFile } from './hand-over-plan.js';
+import type { IndexMetrics } from './metrics.js';
 import type { PeerDirectory } from './peer-directory.js';
+import type { PeerPlaces } from './pods/peer-places.js';
 import type { Replicator } from './replicator.js';
 import type { PeerIdentity } from './signer.js';
 
@@ -21,6 +23,8 @@ export interface HandOverDeps {
   readonly catalog: Catalog;
   readonly directory: PeerDirectory;
   readonly replicator: Replicator;
+  readonly places: PeerPlaces;
+  readonly metrics: Pick<IndexMetrics, 'placeFailures'>;
   now(): number;
   random(): number;
 }
@@ -66,6 +70,17 @@ export class HandOver {
     }
     await replicator.orderCopies(orders);
     return { rest };
+  }
+
+  /** Whether a peer whose pod ends comes back. Throws `unavailable` when that cannot be found out now. */
+  async placeOf(peer: PeerIdentity): Promise<Place> {
+    const { places, metrics } = this.#deps;
+    try {
+      return await places.of(peer.name);
+    } catch (error) {
+      metrics.placeFailures.inc();
+      throw error;
+    }
   }
 
   async #ordered(ids: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {

@@ -72,6 +72,7 @@ describe('the metrics', () => {
       'shoal_index_passwords_waiting',
       'shoal_index_peers{state="draining"}',
       'shoal_index_peers{state="gone"}',
+      'shoal_index_place_failures_total',
       'shoal_index_pod_watch_failures_total{reason="denied"}',
       'shoal_index_pod_watch_failures_total{reason="expired"}',
       'shoal_index_pod_watch_failures_total{reason="unavailable"}',

@@ -102,6 +102,10 @@ export class IndexMetrics {
     'under_replicated_files',
     'Files that when last looked at had fewer live copies than wanted',
   );
+  readonly placeFailures = this.#counter(
+    'place_failures_total',
+    'Times that a peer asked whether its pod comes back and it could not be found out',
+  );
   readonly leftBehind = this.#counter(
     'left_behind_files_total',
     'Files of which a peer that left for good had the only copy',
@@ -131,7 +135,7 @@ export class IndexMetrics {
     start(this.restores, 'result', RESTORE_RESULTS);
     start(this.#podWatchFailures, 'reason', POD_WATCH_FAILURES);
     for (const operation of STORE_OPERATIONS) this.storeSeconds.zero({ operation });
-    collectDefaultMetrics({ register: this.registry });
+    collectDefaultMetrics({ register: this.registry, gcDurationBuckets: [0.01, 0.1, 1] });
     // Gauges under a counter's name: promtool rejects them.
     for (const what of ['handles', 'requests', 'resources']) {
       this.registry.removeSingleMetric(`nodejs_active_${what}_total`);

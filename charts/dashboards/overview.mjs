@@ -139,8 +139,12 @@ const peers = [
   {
     kind: 'timeseries',
     title: 'Files short of copies',
-    description: 'Files with fewer live copies than wanted, and the copies that peers are asked to make.',
+    description:
+      'Files with fewer live copies than wanted, the copies that peers are asked to make, what peers that drain have yet to hand' +
+      ' over, and what others took with them.',
     queries: {
+      'to hand over': `sum(${peer('hand_over_files')})`,
+      'left behind in the last hour': `sum(increase(${index('left_behind_files_total')}[1h]))`,
       'short of copies': `max(${index('under_replicated_files')})`,
       'copies ordered a minute': `60 * sum(rate(${index('orders_total', 'kind="replicate"')}${each}))`,
     },

@@ -64,6 +64,7 @@ describe('the place of a peer, as the cluster tells', () => {
       await expect(index.client.place(other.auth, 'shoal-peer-1')).rejects.toMatchObject({ code: 'denied' });
       api.isSetForbidden = true;
       await expect(index.client.place(peer.auth, 'shoal-peer-1')).rejects.toMatchObject({ code: 'unavailable' });
+      expect(await index.metric('shoal_index_place_failures_total')).toBe(1);
     } finally {
       await index.stop();
     }

@@ -21,7 +21,6 @@ import {
 import type { Caller } from '../auth.js';
 import type { HandOver } from '../hand-over.js';
 import type { Membership } from '../membership.js';
-import type { PeerPlaces } from '../pods/peer-places.js';
 import type { Restoring } from '../restoring.js';
 import { type AnyRoute, route } from '../routing.js';
 import type { PeerIdentity, Signer } from '../signer.js';
@@ -33,7 +32,6 @@ export interface PeerRouteDeps {
   readonly membership: Membership;
   readonly restoring: Restoring;
   readonly handOver: HandOver;
-  readonly places: PeerPlaces;
   readonly signer: Signer;
 }
 
@@ -95,7 +93,7 @@ function lifeRoutes({ membership, restoring }: PeerRouteDeps): readonly AnyRoute
   ];
 }
 
-function leavingRoutes({ membership, handOver, places }: PeerRouteDeps): readonly AnyRoute[] {
+function leavingRoutes({ membership, handOver }: PeerRouteDeps): readonly AnyRoute[] {
   return [
     route({
       method: 'get',
@@ -106,7 +104,7 @@ function leavingRoutes({ membership, handOver, places }: PeerRouteDeps): readonl
       params: peerParamsSchema,
       answer: placeSchema,
       errors: [],
-      handle: async ({ caller }) => ({ place: await places.of(speaker(caller).name) }),
+      handle: async ({ caller }) => ({ place: await handOver.placeOf(speaker(caller)) }),
     }),
     route({
       method: 'post',

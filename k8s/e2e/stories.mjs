@@ -20,6 +20,7 @@ export const EVERY_CHANGE = [
 /** What `npm run e2e:all` tells besides. */
 export const ON_REQUEST = [
   'ten-kills',
+  'drain',
   'seed-routes',
   'mongodb-deleted',
   'stores',

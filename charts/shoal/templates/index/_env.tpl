@@ -33,6 +33,8 @@
 {{- if .Values.index.endpointWatch.enabled }}
 - name: SHOAL_PEER_SERVICE
   value: {{ include "shoal.peerService" . }}
+- name: SHOAL_PEER_STATEFUL_SET
+  value: {{ include "shoal.fullname" . }}-peer
 - name: SHOAL_NAMESPACE
   valueFrom:
     fieldRef:

@@ -34,6 +34,10 @@
   value: {{ $peer.reserve | quote }}
 - name: SHOAL_DRAIN_SECONDS
   value: {{ $peer.drainSeconds | quote }}
+- name: SHOAL_HAND_OVER
+  value: {{ $peer.handOverSeconds | int | eq 0 | ternary "never" ($peer.persistence.enabled | ternary "scale-down" "always") }}
+- name: SHOAL_HAND_OVER_SECONDS
+  value: {{ $peer.handOverSeconds | quote }}
 - name: SHOAL_WAIT_SECONDS
   value: {{ $peer.waitSeconds | quote }}
 - name: SHOAL_REQUIRE_LOGIN
