@@ -27,8 +27,11 @@ export type { IngestOptions, IngestSource } from './store/ingest.js';
 export type { StoredFile } from './stored-file.js';
 
 const OPEN_FILES = 256;
-/** Fewer than Node has threads for files and DNS, so that something is left for the rest. */
-const WRITES_AT_ONCE = 3;
+/**
+ * Writes go to memory first, so one keeps up with the network, in larger pieces for what it makes wait. More of them take
+ * the cores from the event loop: it waited for one as long as it ran.
+ */
+const WRITES_AT_ONCE = 1;
 /** For manifests and records of files that are in use. */
 const INFO_BYTES = 8 * 1024 * 1024;
 

@@ -107,10 +107,10 @@ function tlsSentence({ rounds }: TransferFigures): string {
 function lagSentence({ rounds, many }: TransferFigures): string {
   const lag = (side: 'sender' | 'receiver') =>
     formatSpread(inMs(spreadOf(rounds.map(({ get }) => get.lagSeconds[side]))), 1);
-  const manyLag = Math.max(many.lagSeconds.sender, many.lagSeconds.receiver) * 1000;
+  const manyLag = (side: 'sender' | 'receiver') => (many.lagSeconds[side] * 1000).toFixed(1);
   return (
     `p99 of the delay of the event loop meanwhile: ${lag('sender')} ms in the sender, ${lag('receiver')} ms in the receiver; ` +
-    `${manyLag.toFixed(1)} ms with ${many.count} files at once (${Math.round((many.count * many.bytes) / 1e6 / many.seconds)} MB/s together).`
+    `${manyLag('sender')} and ${manyLag('receiver')} ms with ${many.count} files at once (${Math.round((many.count * many.bytes) / 1e6 / many.seconds)} MB/s together).`
   );
 }
 
