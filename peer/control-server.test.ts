@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { ShoalError } from '../common/errors.js';
 import { createLogger } from '../common/log.js';
 import type { ControlServiceHandlers } from '../proto/gen/shoal/control/v1/ControlService.js';
-import { CallEdge } from './control/call.js';
+import type { GetResponse } from '../proto/gen/shoal/control/v1/GetResponse.js';
+import { CallEdge, type Caller, type EventSink } from './control/call.js';
 import { putHandlers } from './control/put.js';
 import { ControlServer, checkSocketFree } from './control-server.js';
 import { PeerMetrics } from './metrics.js';
@@ -29,6 +30,8 @@ const PUT = `
   call.write({ start: { name: 'x' } });
 `;
 
+type HandleGet = (request: object, caller: Caller, sink: EventSink<GetResponse>) => Promise<void>;
+
 let dir: string;
 let path: string;
 let metrics: PeerMetrics;
@@ -44,9 +47,11 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-function serve(make: (edge: CallEdge) => Partial<ControlServiceHandlers>): ControlServer {
+function serve(make: (edge: CallEdge) => Partial<ControlServiceHandlers>, handleGet?: HandleGet): ControlServer {
   const edge = new CallEdge({ metrics, log }, { isLoginRequired: false });
-  server = new ControlServer({ handlers: make(edge) as ControlServiceHandlers, log });
+  const nothing: HandleGet = () => Promise.reject(new ShoalError('not_found', 'there is nothing here'));
+  const get = edge.eventHandler('Get', handleGet ?? nothing);
+  server = new ControlServer({ handlers: make(edge) as ControlServiceHandlers, get, log });
   return server;
 }
 const whoAmI = (edge: CallEdge) => ({
@@ -154,17 +159,15 @@ describe('a call', () => {
 
   test('that is cancelled stops its work', async () => {
     const seen: string[] = [];
-    await serve((edge) => ({
-      Get: edge.events('Get', async (_request: object, { signal }, sink) => {
-        await sink.send({ data: Buffer.from('x') });
-        await new Promise((_resolve, reject) => {
-          signal.addEventListener('abort', () => {
-            seen.push('stopped');
-            reject(signal.reason as Error);
-          });
+    await serve(whoAmI, async (_request, { signal }, sink) => {
+      await sink.send({ data: Buffer.from('x') });
+      await new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          seen.push('stopped');
+          reject(signal.reason as Error);
         });
-      }),
-    })).listen(path);
+      });
+    }).listen(path);
     const abort = new AbortController();
     const user = await PeerUser.at(path, { signal: abort.signal });
     await expect(user.get('x', { onEvent: () => abort.abort() })).rejects.toMatchObject({ code: 'cancelled' });
@@ -224,12 +227,9 @@ describe('a call', () => {
   test('of a caller that reads slowly holds the sender back', async () => {
     const EVENTS = 200;
     let sent = 0;
-    await serve((edge) => ({
-      ...whoAmI(edge),
-      Get: edge.events('Get', async (_request: object, _caller, sink) => {
-        for (; sent < EVENTS; sent++) await sink.send({ data: Buffer.alloc(1 << 20) });
-      }),
-    })).listen(path);
+    await serve(whoAmI, async (_request, _caller, sink) => {
+      for (; sent < EVENTS; sent++) await sink.send({ data: Buffer.alloc(1 << 20) });
+    }).listen(path);
     const [user, other] = [await PeerUser.at(path), await PeerUser.at(path)];
     let received = 0;
     for await (const _event of user.client.get({ ref: 'x' })) {

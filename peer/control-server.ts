@@ -6,9 +6,24 @@ import { HealthImplementation } from 'grpc-health-check';
 import { ShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
 import type { ControlServiceDefinition, ControlServiceHandlers } from '../proto/gen/shoal/control/v1/ControlService.js';
+import { overWire } from './control/event-call.js';
+import type { ServeGet } from './control/get.js';
+import { getResponseParts } from './control/get-response.js';
 import { CONTROL_PROTO, loadProto } from './grpc.js';
+import { Refusals } from './tls/refusals.js';
+import { CallServer } from './wire/call-server.js';
+import { type IncomingCall, refuseUnknownMethod } from './wire/incoming-call.js';
 
 const SERVICE = 'shoal.control.v1.ControlService';
+const WIRE_OPTIONS = {
+  windowBytes: 1024 * 1024,
+  maxFrameBytes: 1024 * 1024,
+  extraSettings: [],
+  // The kernel tells when the other end of a socket is gone, and a reader may be paused for as long as it likes.
+  keepaliveMs: Number.POSITIVE_INFINITY,
+  keepaliveTimeoutMs: 10_000,
+  helloMs: 20_000,
+};
 
 /**
  * Throws `conflict` when somebody answers on the socket, or when something else has its path. A socket on which nobody
@@ -31,18 +46,42 @@ export async function checkSocketFree(path: string): Promise<void> {
   });
 }
 
-/** The gRPC server that the command line talks to, on a Unix socket that only its owner may open. */
+/**
+ * The gRPC server that the command line talks to, on a Unix socket that only its owner may open. A file that goes over it is
+ * served by wire/, which does not copy it; every other call, and the same one from any other client, by grpc-js.
+ */
 export class ControlServer {
   readonly #server = new Server({ 'grpc.max_receive_message_length': 16 * 1024 * 1024 });
   readonly #health = new HealthImplementation({ '': 'SERVING', [SERVICE]: 'SERVING' });
   readonly #log: Logger;
+  readonly #port: CallServer;
+  readonly #get: ServeGet;
+  readonly #service: ControlServiceDefinition;
   #socket: { readonly path: string; readonly inode: bigint } | undefined;
 
-  constructor(deps: { readonly handlers: ControlServiceHandlers; readonly log: Logger }) {
-    this.#log = deps.log;
-    const service = loadProto(CONTROL_PROTO)[SERVICE] as unknown as ControlServiceDefinition;
-    this.#server.addService(service, deps.handlers);
+  constructor(deps: {
+    readonly handlers: ControlServiceHandlers;
+    /** Answers those who take files off the wire themselves. */
+    readonly get: ServeGet;
+    readonly log: Logger;
+  }) {
+    const { log, get } = deps;
+    this.#log = log;
+    this.#get = get;
+    this.#service = loadProto(CONTROL_PROTO)[SERVICE] as unknown as ControlServiceDefinition;
+    this.#server.addService(this.#service, deps.handlers);
     this.#health.addToServer(this.#server);
+    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#port = new CallServer(
+      {
+        onCall: (call) => void this.#takeCall(call),
+        otherwise: (socket) => injector.injectConnection(socket),
+        identity: undefined,
+        refusals: new Refusals({ log, count: () => undefined, now: () => performance.now() }),
+        log,
+      },
+      WIRE_OPTIONS,
+    );
   }
 
   /** Listens on `path`; throws `conflict` as {@link checkSocketFree}. */
@@ -54,7 +93,7 @@ export class ControlServer {
     const nursery = await mkdtemp(`${dirname(path)}/.`);
     try {
       const born = join(nursery, 's');
-      await this.#bind(born);
+      await this.#port.listenAt(born);
       await chmod(born, 0o600);
       const { ino } = await lstat(born, { bigint: true });
       await rename(born, path);
@@ -70,19 +109,32 @@ export class ControlServer {
     this.#health.setStatus('', 'NOT_SERVING');
     this.#health.setStatus(SERVICE, 'NOT_SERVING');
     await this.#removeSocket();
-    const timer = setTimeout(() => this.#server.forceShutdown(), graceMs);
+    const timer = setTimeout(() => {
+      this.#server.forceShutdown();
+      this.#port.cut();
+    }, graceMs);
     // An error says that calls were cut, which is what the limit is for.
-    await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    const shutdown = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    await Promise.all([shutdown, this.#port.leave()]);
     clearTimeout(timer);
   }
 
-  async #bind(path: string): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) => {
-        if (error === null) resolve();
-        else reject(new ShoalError('unavailable', `cannot listen on ${path}: ${error.message}`, { cause: error }));
-      });
-    });
+  async #takeCall(call: IncomingCall): Promise<void> {
+    const { path, requestDeserialize, responseSerialize } = this.#service.Get;
+    if (call.path !== path) {
+      refuseUnknownMethod(call);
+      return;
+    }
+    try {
+      for await (const bytes of call.requests()) {
+        const request = requestDeserialize(bytes);
+        this.#get(request, overWire(call, { serialize: (event) => getResponseParts(event, responseSerialize) }));
+        return;
+      }
+      throw new ShoalError('invalid', 'a call without a request');
+    } catch (error) {
+      call.end(error);
+    }
   }
 
   /** Removes the socket unless another daemon has put its own there. */

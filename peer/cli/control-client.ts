@@ -10,7 +10,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
-import { abortError, ShoalError } from '../../common/errors.js';
+import { abortError, GRPC_STATUS, ShoalError } from '../../common/errors.js';
 import type { ControlServiceDefinition } from '../../proto/gen/shoal/control/v1/ControlService.js';
 import type { DrainRequest } from '../../proto/gen/shoal/control/v1/DrainRequest.js';
 import type { DrainResponse__Output } from '../../proto/gen/shoal/control/v1/DrainResponse.js';
@@ -62,7 +62,7 @@ export interface Conversation<Q, E> {
 
 // The daemon may have to ask an index that is slow; who wants less says --timeout.
 const UNARY_DEADLINE_MS = 30_000;
-// With the default of 64 KiB a streamed get waits for the daemon after every few frames.
+// With the default of 64 KiB a stream of many files waits for the daemon after every few frames.
 const OPTIONS: ChannelOptions = { ...CHANNEL_OPTIONS, 'grpc-node.flow_control_window': 8 * 1024 * 1024 };
 const RICH_STATUS_KEY = 'grpc-status-details-bin';
 // In these the session is not what was refused, and the daemon's own words say what was.
@@ -117,9 +117,20 @@ export class ControlClient {
     });
   }
 
-  /** Fetches; see `Get` in the proto. Leaving the iteration early cancels the fetch. */
-  get(request: GetRequest): AsyncIterable<GetResponse__Output> {
-    return this.#serverStream<GetRequest, GetResponse__Output>('Get', request);
+  /**
+   * Fetches; see `Get` in the proto. Bytes are good until the next event is asked for. Leaving the iteration early cancels
+   * the fetch.
+   */
+  async *get(request: GetRequest): AsyncGenerator<GetResponse__Output> {
+    const { bulkEvents } = await import('./bulk-call.js');
+    const { path, requestSerialize, responseDeserialize } = this.#method('Get');
+    const { socketPath, signal } = this.#options;
+    const call = { socketPath, path, request: requestSerialize(request), authorization: this.#authorization };
+    try {
+      yield* bulkEvents<GetResponse__Output>({ ...call, deserialize: responseDeserialize }, signal);
+    } catch (error) {
+      throw this.#failure(error, undefined);
+    }
   }
 
   /** Verifies; see `Verify` in the proto. */
@@ -162,7 +173,7 @@ export class ControlClient {
     return { requests, events: this.#events(requests) };
   }
 
-  #serverStream<Request, Event>(name: 'Get' | 'Verify' | 'Drain', request: Request): AsyncIterable<Event> {
+  #serverStream<Request, Event>(name: 'Verify' | 'Drain', request: Request): AsyncIterable<Event> {
     const method = this.#method(name);
     return this.#events(
       this.#client.makeServerStreamRequest<Request, Event>(
@@ -204,10 +215,15 @@ export class ControlClient {
     return method;
   }
 
+  get #authorization(): string | undefined {
+    const { session } = this.#options;
+    return session === undefined ? undefined : `Bearer ${session.token}`;
+  }
+
   #metadata(): Metadata {
     const metadata = new Metadata();
-    const { session } = this.#options;
-    if (session !== undefined) metadata.set('authorization', `Bearer ${session.token}`);
+    const authorization = this.#authorization;
+    if (authorization !== undefined) metadata.set('authorization', authorization);
     return metadata;
   }
 
@@ -217,7 +233,8 @@ export class ControlClient {
     const error = fromGrpcError(thrown);
     // A daemon that is stopped while it works cancels its calls; ours would have been cancelled by the signal.
     if (isBare(thrown, status.UNAVAILABLE) || isBare(thrown, status.CANCELLED)) {
-      return new ShoalError('unavailable', `lost the connection to the peer at ${socketPath}: ${error.message}`, {
+      const why = thrown instanceof ShoalError && thrown.cause instanceof Error ? thrown.cause.message : error.message;
+      return new ShoalError('unavailable', `lost the connection to the peer at ${socketPath}: ${why}`, {
         cause: thrown,
         hint: 'see whether it still runs: shoal status',
       });
@@ -248,6 +265,13 @@ export interface ControlClientOptions {
 /** Whether an error has the status without saying more, which means that it was made by the transport. */
 function isBare(thrown: unknown, code: number): boolean {
   if (!(thrown instanceof Error)) return false;
-  const { code: found, metadata } = thrown as ServiceError;
+  // One that wire/ made of a status that came keeps it as its cause.
+  const origin = thrown instanceof ShoalError && isStatus(thrown.cause) ? thrown.cause : thrown;
+  if (origin instanceof ShoalError) return GRPC_STATUS[origin.code] === code;
+  const { code: found, metadata } = origin as ServiceError;
   return found === code && (metadata?.get(RICH_STATUS_KEY).length ?? 0) === 0;
+}
+
+function isStatus(cause: unknown): cause is ServiceError {
+  return cause instanceof Error && typeof (cause as Partial<ServiceError>).code === 'number';
 }

@@ -1,16 +1,9 @@
-import { once } from 'node:events';
-import type {
-  handleBidiStreamingCall,
-  handleServerStreamingCall,
-  handleUnaryCall,
-  Metadata,
-  ServerDuplexStream,
-  ServerWritableStream,
-} from '@grpc/grpc-js';
+import type { handleBidiStreamingCall, handleServerStreamingCall, handleUnaryCall, Metadata } from '@grpc/grpc-js';
 import { abortError, ShoalError, toShoalError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
 import { toGrpcError } from '../grpc.js';
 import type { ControlMethod, PeerMetrics } from '../metrics.js';
+import { type EventCall, overGrpc } from './event-call.js';
 
 /** These work without a login where one is required: they lead to one, or tell why it does not work. */
 const OPEN_METHODS: readonly ControlMethod[] = ['Register', 'Login', 'Status', 'Diagnose'];
@@ -24,10 +17,15 @@ export interface Caller {
   readonly signal: AbortSignal;
 }
 
+type Source = Pick<EventCall<never>, 'authorization' | 'onCancelled'>;
+
 /** Where the events of a streaming call go. */
 export interface EventSink<E> {
-  /** Resolves when there is room for more; throws when the call is over. */
-  send(event: E): Promise<void>;
+  /**
+   * Resolves when there is room for more; throws when the call is over. Bytes in it must not change until `onSent` is called,
+   * which may never happen to what a call that breaks leaves behind.
+   */
+  send(event: E, onSent?: () => void): Promise<void>;
   /** Sends an event that only tells how far it is: at most ten a second, and none while the caller reads slowly. */
   sendProgress(event: E): void;
 }
@@ -51,7 +49,7 @@ export class CallEdge {
   /** A handler of one request and one answer. */
   unary<Q, R>(method: ControlMethod, handle: (request: Q, caller: Caller) => Promise<R>): handleUnaryCall<Q, R> {
     return (call, callback) => {
-      void this.#run(method, call, (caller) => handle(call.request, caller)).then(
+      void this.#run(method, sourceOf(call), (caller) => handle(call.request, caller)).then(
         (response) => callback(null, response),
         (error: unknown) => callback(toGrpcError(error)),
       );
@@ -63,11 +61,20 @@ export class CallEdge {
     method: ControlMethod,
     handle: (request: Q, caller: Caller, sink: EventSink<E>) => Promise<void>,
   ): handleServerStreamingCall<Q, E> {
-    return (call) => {
-      const work = (caller: Caller) => handle(call.request, caller, sinkOf(call, caller.signal));
+    const answer = this.eventHandler(method, handle);
+    return (call) => answer(call.request, overGrpc(call));
+  }
+
+  /** As {@link events}, for calls that come in more than one way. */
+  eventHandler<Q, E>(
+    method: ControlMethod,
+    handle: (request: Q, caller: Caller, sink: EventSink<E>) => Promise<void>,
+  ): (request: Q, call: EventCall<E>) => void {
+    return (request, call) => {
+      const work = (caller: Caller) => handle(request, caller, sinkOf(call, caller.signal));
       void this.#run(method, call, work).then(
         () => call.end(),
-        (error: unknown) => call.emit('error', toGrpcError(error)),
+        (error: unknown) => call.end(error),
       );
     };
   }
@@ -80,23 +87,20 @@ export class CallEdge {
     return (call) => {
       // Without the option, reading no further would destroy the call together with the answer.
       const requests = call.iterator({ destroyOnReturn: false }) as AsyncIterator<Q>;
-      const work = (caller: Caller) => handle(requests, caller, sinkOf(call, caller.signal));
-      void this.#run(method, call, work).then(
-        () => call.end(),
-        (error: unknown) => call.emit('error', toGrpcError(error)),
+      const answers = overGrpc(call);
+      const work = (caller: Caller) => handle(requests, caller, sinkOf(answers, caller.signal));
+      void this.#run(method, answers, work).then(
+        () => answers.end(),
+        (error: unknown) => answers.end(error),
       );
     };
   }
 
-  async #run<R>(
-    method: ControlMethod,
-    call: { readonly metadata: Metadata; on(event: 'cancelled', listener: () => void): unknown },
-    handle: (caller: Caller) => Promise<R>,
-  ): Promise<R> {
+  async #run<R>(method: ControlMethod, call: Source, handle: (caller: Caller) => Promise<R>): Promise<R> {
     const abort = new AbortController();
-    call.on('cancelled', () => abort.abort(new ShoalError('cancelled', 'cancelled by the caller')));
+    call.onCancelled(() => abort.abort(new ShoalError('cancelled', 'cancelled by the caller')));
     try {
-      const onBehalf = sessionOf(call.metadata);
+      const onBehalf = sessionOf(call.authorization);
       if (onBehalf === undefined && this.#isLoginRequired && !OPEN_METHODS.includes(method)) {
         throw new ShoalError('unauthenticated', 'this peer requires a login', { hint: 'shoal login USER' });
       }
@@ -112,24 +116,31 @@ export class CallEdge {
   }
 }
 
-function sessionOf(metadata: Metadata): string | undefined {
-  const value = metadata.get('authorization')[0]?.toString();
+function sourceOf(call: {
+  readonly metadata: Metadata;
+  on(event: 'cancelled', listener: () => void): unknown;
+}): Source {
+  const authorization = call.metadata.get('authorization')[0]?.toString();
+  return { authorization, onCancelled: (listener) => call.on('cancelled', listener) };
+}
+
+function sessionOf(value: string | undefined): string | undefined {
   if (value === undefined) return undefined;
   const session = /^Bearer (\S+)$/i.exec(value)?.[1];
   if (session !== undefined) return session;
   throw new ShoalError('unauthenticated', 'the authorization metadata is not of the form: Bearer SESSION');
 }
 
-function sinkOf<Q, E>(call: ServerWritableStream<Q, E> | ServerDuplexStream<Q, E>, signal: AbortSignal): EventSink<E> {
+function sinkOf<E>(call: EventCall<E>, signal: AbortSignal): EventSink<E> {
   let progressAtMs = Number.NEGATIVE_INFINITY;
   return {
-    async send(event) {
+    async send(event, onSent) {
       if (signal.aborted) throw abortError(signal);
-      if (!call.write(event)) await once(call, 'drain', { signal });
+      if (!call.write(event, onSent)) await call.onceDrained(signal);
     },
     sendProgress(event) {
       const now = performance.now();
-      if (signal.aborted || call.writableNeedDrain || now - progressAtMs < PROGRESS_MS) return;
+      if (signal.aborted || call.isFull || now - progressAtMs < PROGRESS_MS) return;
       progressAtMs = now;
       call.write(event);
     },

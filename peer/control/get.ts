@@ -7,21 +7,26 @@ import type { StoredFile } from '../chunk-store.js';
 import type { Retrieved, Retriever } from '../retrieve.js';
 import type { Fetch, FetchOutcome } from '../swarm/fetch.js';
 import { readThrough } from '../swarm/read-through.js';
+import type { BufferPool } from '../wire/buffer-pool.js';
 import type { CallEdge, Caller, EventSink } from './call.js';
+import { type EventCall, overGrpc } from './event-call.js';
 import { named } from './files.js';
 import { openLocalPath } from './local-path.js';
 import { entryOf, fileEntry } from './messages.js';
 
-/** Bytes in one event: well below the size that the receiving side takes. */
-const DATA_BYTES = 1024 * 1024;
+type Buffers = Pick<BufferPool, 'take' | 'give'>;
 
-/** The call that fetches. */
+/** Answers a `Get`, whichever way it came in. */
+export type ServeGet = (request: GetRequest__Output, call: EventCall<GetResponse>) => void;
+
+/** The call that fetches: as grpc-js serves it, and as it is. */
 export function getHandlers(
   edge: CallEdge,
-  deps: { readonly retriever: Pick<Retriever, 'retrieve'> },
-): Pick<ControlServiceHandlers, 'Get'> {
-  return {
-    Get: edge.events('Get', async ({ ref, target }: GetRequest__Output, caller, sink: EventSink<GetResponse>) => {
+  deps: { readonly retriever: Pick<Retriever, 'retrieve'>; readonly buffers: Buffers },
+): { readonly grpc: Pick<ControlServiceHandlers, 'Get'>; readonly serve: ServeGet } {
+  const serve = edge.eventHandler(
+    'Get',
+    async ({ ref, target }: GetRequest__Output, caller, sink: EventSink<GetResponse>) => {
       const local = target === null ? undefined : await openLocalPath(target, 'write');
       try {
         if (local !== undefined && (await local.stat()).size > 0) {
@@ -31,12 +36,13 @@ export function getHandlers(
         const options = { onBehalf: caller.onBehalf, onWaiting };
         const retrieved = await deps.retriever.retrieve(named(ref), options, caller.signal);
         const to = local === undefined || target === null ? undefined : { handle: local, path: target.path };
-        await new Delivery({ retrieved, to, caller, sink }).run();
+        await new Delivery({ retrieved, to, caller, sink, buffers: deps.buffers }).run();
       } finally {
         await local?.close();
       }
-    }),
-  };
+    },
+  );
+  return { grpc: { Get: (call) => serve(call.request, overGrpc(call)) }, serve };
 }
 
 /** Brings one retrieved file to the caller: into the target, or as events while it is still fetched. */
@@ -45,17 +51,20 @@ class Delivery {
   readonly #to: { readonly handle: FileHandle; readonly path: string } | undefined;
   readonly #signal: AbortSignal;
   readonly #sink: EventSink<GetResponse>;
+  readonly #buffers: Buffers;
 
   constructor(parts: {
     readonly retrieved: Retrieved;
     readonly to: { readonly handle: FileHandle; readonly path: string } | undefined;
     readonly caller: Caller;
     readonly sink: EventSink<GetResponse>;
+    readonly buffers: Buffers;
   }) {
     this.#retrieved = parts.retrieved;
     this.#to = parts.to;
     this.#signal = parts.caller.signal;
     this.#sink = parts.sink;
+    this.#buffers = parts.buffers;
   }
 
   async run(): Promise<void> {
@@ -114,10 +123,9 @@ class Delivery {
       return await this.#copy(file, this.#to, unchecked);
     }
     const range = { offset: 0, length: file.size };
-    for await (const bytes of readThrough({ fetch, refetch }, file, range, this.#signal)) {
-      for (let at = 0; at < bytes.length; at += DATA_BYTES) {
-        await this.#sink.send({ data: bytes.subarray(at, at + DATA_BYTES) });
-      }
+    const buffers = this.#buffers;
+    for await (const data of readThrough({ fetch, refetch, buffers }, file, range, this.#signal)) {
+      await this.#sink.send({ data }, () => buffers.give(data));
     }
     return undefined;
   }

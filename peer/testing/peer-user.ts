@@ -91,7 +91,8 @@ export class PeerUser {
     for await (const event of this.client.get({ ref, ...target })) {
       options.onEvent?.(event);
       if (event.found) found = event.found;
-      else if (event.data) data.push(event.data);
+      // Their memory is used again for the next.
+      else if (event.data) data.push(Buffer.from(event.data));
       else if (event.done) done = event.done;
     }
     if (found === undefined || done === undefined) throw new Error('a get ended without found or done');

@@ -79,6 +79,10 @@ export class TestCall {
     for (const message of messages) this.#call.send(Buffer.from(message));
   }
 
+  sendEnd(): void {
+    this.#call.sendEnd();
+  }
+
   close(why?: 'silent'): void {
     this.#call.close(why);
   }

@@ -94,6 +94,24 @@ describe('a call to grpc-js', () => {
     expect(call.ends).toHaveLength(1);
   });
 
+  it('says that all is asked, after what is asked', async () => {
+    const address = await grpcServer((call) => {
+      const sizes: number[] = [];
+      call.on('data', (request: Buffer) => sizes.push(request.length));
+      call.on('end', () => {
+        call.write(Buffer.from(sizes.join()));
+        call.end();
+      });
+    });
+    const call = new TestCall(dialer(), address);
+    // More than the window that a server begins with.
+    call.send(Buffer.alloc(1_000_000), Buffer.alloc(1));
+    call.sendEnd();
+    call.send(Buffer.alloc(2));
+    expect(await call.ended()).toBeUndefined();
+    expect(call.messages.map(String)).toEqual(['1000000,1']);
+  });
+
   const FAILURE = new ShoalError('denied', 'наша 文件 100% naïve', { hint: 'frag Zoë', details: { files: ['a'] } });
 
   it.each([

@@ -13,6 +13,7 @@ import { type CallListener, OutgoingCall } from './outgoing-call.js';
  */
 
 const CONNECT_MS = 10_000;
+const UNIX = 'unix:';
 /** One buffer takes what each read of any connection brings; its contents are handed on before the next. */
 const READ_BYTES = 512 * 1024;
 /**
@@ -64,10 +65,10 @@ export class CallDialer {
     this.#options = options;
   }
 
-  /** Calls `path` at host:port. A server that cannot be reached is told by `onEnd` with `unavailable`, later. */
+  /** Calls `path` at host:port, or at unix:PATH. A server that cannot be reached is told by `onEnd` with `unavailable`, later. */
   open(
     address: string,
-    call: { readonly path: string; readonly authorization: string; readonly listener: CallListener },
+    call: { readonly path: string; readonly authorization: string | undefined; readonly listener: CallListener },
   ): OutgoingCall {
     const link = this.#linkTo(address);
     const heardBefore = link.receivedBytes;
@@ -206,25 +207,27 @@ function requestHeaders(call: {
   readonly address: string;
   readonly scheme: string;
   readonly path: string;
-  readonly authorization: string;
+  readonly authorization: string | undefined;
 }): Headers {
   const { address, scheme, path, authorization } = call;
   return [
     [':method', 'POST'],
     [':scheme', scheme],
     [':path', path],
-    [':authority', address],
+    // As gRPC clients say it about a socket, whose path is no authority.
+    [':authority', address.startsWith(UNIX) ? 'localhost' : address],
     ['te', 'trailers'],
     ['content-type', 'application/grpc'],
-    ['authorization', authorization],
+    ...(authorization === undefined ? [] : ([['authorization', authorization]] as const)),
   ];
 }
 
 /**
- * A socket on its way to host:port, the host of IPv6 in brackets. What is no such address fails like an unknown host. With
+ * A socket on its way to host:port, the host of IPv6 in brackets, or to a path after `unix:`. What is no such address fails like an unknown host. With
  * TLS the certificate of the other side must be for this host.
  */
 function dial(address: string, identity: TlsIdentity | undefined, onread: OnReadOpts): Socket {
+  if (address.startsWith(UNIX)) return connectTcp({ path: address.slice(UNIX.length), onread });
   const at = address.lastIndexOf(':');
   const host = address.slice(0, Math.max(0, at)).replace(/^\[(.*)\]$/, '$1');
   const port = Number(address.slice(at + 1));

@@ -1,5 +1,5 @@
 import { EventEmitter, once } from 'node:events';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import { ShoalError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
 import type { Refusals } from '../tls/refusals.js';
@@ -10,7 +10,7 @@ import { IncomingCall } from './incoming-call.js';
 import { TLS_HANDSHAKE, TlsAcceptor } from './tls-acceptor.js';
 
 /*
- * The one port of a peer. Who connects shows with his first frame whether he is a peer of ours (it has a setting that
+ * The one port of a peer, and its control socket. Who connects shows with his first frame whether he is a peer of ours (it has a setting that
  * means nothing to others): then the calls with bulk answers are served here, without the copies of grpc-js. Everybody
  * else's connection goes to grpc-js, with all that was read of it, and is served as by any gRPC server. With TLS all this
  * happens inside of it.
@@ -70,8 +70,17 @@ export class CallServer {
 
   /** Listens at host and port, and resolves to the port (a free one for port 0). Rejects with `unavailable`. */
   async listen(host: string, port: number): Promise<number> {
-    const where = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-    this.#server.listen(port, host);
+    await this.#listen(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`, { host, port });
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Listens on a Unix socket that is made at `path`. Rejects with `unavailable`. */
+  async listenAt(path: string): Promise<void> {
+    await this.#listen(path, { path });
+  }
+
+  async #listen(where: string, options: ListenOptions): Promise<void> {
+    this.#server.listen(options);
     try {
       await once(this.#server, 'listening');
     } catch (cause) {
@@ -80,7 +89,6 @@ export class CallServer {
     }
     // From now on it is about one connection that could not be taken: those that are open go on.
     this.#server.on('error', (error) => this.#deps.log.warn({ error }, 'could not take a connection'));
-    return (this.#server.address() as AddressInfo).port;
   }
 
   /** Takes no new connections and no new calls. Resolves when those under way are over. */

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import {
   FIRST_FRAME_BYTES,
   FIRST_WINDOW_BYTES,
+  FrameFlag,
   FrameType,
   frameHeader,
   Http2Code,
@@ -85,7 +86,9 @@ export class FrameSender {
       const piece = stream.take(Math.min(this.#window, this.#maxFrameBytes));
       if (piece === undefined) break;
       if (piece.kind === 'data') this.#writeData(stream.id, piece.bytes, piece.onSent);
-      else {
+      else if (piece.kind === 'end') {
+        this.write(frameHeader({ length: 0, type: FrameType.data, flags: FrameFlag.endStream, streamId: stream.id }));
+      } else {
         this.writeHeaders({ streamId: stream.id, ...piece });
         if (piece.isEnd) stream.sentEnd();
       }

@@ -27,10 +27,12 @@ export type Piece =
       readonly bytes: Buffer;
       /** Given with the last piece of what was sent in one call. */
       readonly onSent: (() => void) | undefined;
-    };
+    }
+  | { readonly kind: 'end' };
 
 type Queued =
   | { readonly kind: 'headers'; readonly headers: Headers; readonly isEnd: boolean }
+  | { readonly kind: 'end' }
   | { readonly kind: 'data'; bytes: Buffer; readonly onSent: (() => void) | undefined };
 
 /** What a stream asks of its connection. */
@@ -41,8 +43,8 @@ export interface StreamDeps {
 }
 
 /**
- * One stream of a connection: what waits to be sent, the windows, and which sides have ended. Only a server says that it
- * has ended: a gRPC client of ours ends a conversation by resetting it.
+ * One stream of a connection: what waits to be sent, the windows, and which sides have ended. A server ends with trailers;
+ * a gRPC client of ours ends a conversation by resetting it, and says so when it has nothing more to ask.
  */
 export class Http2Stream {
   readonly id: number;
@@ -90,6 +92,13 @@ export class Http2Stream {
     this.#deps.flush(this);
   }
 
+  /** Says that nothing more is sent, after what was; the other side may go on. Only on a client. */
+  sendEnd(): void {
+    if (this.#isClosed || this.#isLocalEnd) return;
+    this.#queue.push({ kind: 'end' });
+    this.#deps.flush(this);
+  }
+
   /** Ends it in both directions at once; the listener hears nothing more. */
   reset(code: number = Http2Code.cancel): void {
     if (this.#isClosed) return;
@@ -116,6 +125,11 @@ export class Http2Stream {
     if (first.kind === 'headers') {
       this.#queue.shift();
       this.#isLocalEnd = first.isEnd;
+      return first;
+    }
+    if (first.kind === 'end') {
+      this.#queue.shift();
+      this.#isLocalEnd = true;
       return first;
     }
     const bytes = first.bytes.subarray(0, Math.max(0, Math.min(most, this.#sendWindow)));

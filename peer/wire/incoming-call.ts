@@ -75,22 +75,31 @@ export class IncomingCall extends EventEmitter {
     }
   }
 
-  /** Sends an answer, which must not change until `onSent`. False means: wait for `drain` before the next large one. */
-  write(message: Buffer, onSent?: () => void): boolean {
+  /**
+   * Sends an answer, perhaps in parts, which must not change until `onSent`. False means: wait for `drain` before the next
+   * large one.
+   */
+  write(message: Buffer | readonly Buffer[], onSent?: () => void): boolean {
     if (this.#isOver) {
       onSent?.();
       return true;
     }
     this.#answerFirst();
-    this.#waitingBytes += message.length;
-    const isFull = () => this.#waitingBytes >= HIGH_WATER_BYTES;
-    this.#stream.sendData([messagePrefix(message.length), message], () => {
-      const wasFull = isFull();
-      this.#waitingBytes -= message.length;
+    const parts = Buffer.isBuffer(message) ? [message] : message;
+    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+    this.#waitingBytes += bytes;
+    this.#stream.sendData([messagePrefix(bytes), ...parts], () => {
+      const wasFull = this.isFull;
+      this.#waitingBytes -= bytes;
       onSent?.();
-      if (wasFull && !isFull()) this.emit('drain');
+      if (wasFull && !this.isFull) this.emit('drain');
     });
-    return !isFull();
+    return !this.isFull;
+  }
+
+  /** Whether so much waits that nothing large should be written before `drain`. */
+  get isFull(): boolean {
+    return this.#waitingBytes >= HIGH_WATER_BYTES;
   }
 
   /** Ends the call, after what was written, with success or with what failed. */

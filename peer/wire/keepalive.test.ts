@@ -81,3 +81,9 @@ it('does not give up when reading stopped after it had asked', () => {
   jest.advanceTimersByTime(100_000);
   expect(events).toEqual(['ping']);
 });
+
+it('never asks where it need not', () => {
+  start({ keepaliveMs: Number.POSITIVE_INFINITY, keepaliveTimeoutMs: 10_000 });
+  jest.advanceTimersByTime(2 ** 31);
+  expect(events).toEqual([]);
+});

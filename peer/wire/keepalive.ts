@@ -1,6 +1,9 @@
 /** Settings of a {@link Keepalive}. */
 export interface KeepaliveOptions {
-  /** A connection on which nothing came for so long is asked for a sign of life, in milliseconds. */
+  /**
+   * A connection on which nothing came for so long is asked for a sign of life, in milliseconds. Infinity: never, where
+   * the kernel tells of every end.
+   */
   readonly keepaliveMs: number;
   /** How long that may take. */
   readonly keepaliveTimeoutMs: number;
@@ -12,7 +15,7 @@ export interface KeepaliveOptions {
 export class Keepalive {
   readonly #deps: { readonly ping: () => void; readonly onSilence: () => void };
   readonly #options: KeepaliveOptions;
-  readonly #interval: NodeJS.Timeout;
+  readonly #interval: NodeJS.Timeout | undefined;
   #timeout: NodeJS.Timeout | undefined;
   #hasHeard = true;
   #isDeaf = false;
@@ -28,6 +31,7 @@ export class Keepalive {
   ) {
     this.#deps = deps;
     this.#options = options;
+    if (options.keepaliveMs === Number.POSITIVE_INFINITY) return;
     this.#interval = setInterval(() => this.#look(), options.keepaliveMs);
     this.#interval.unref();
   }

@@ -23,6 +23,7 @@ export class OutgoingCall {
   readonly #messages: MessageReader;
   #headers: Headers = [];
   #isGrpc = false;
+  #hasSaidAll = false;
   #isOver = false;
 
   constructor(
@@ -61,7 +62,14 @@ export class OutgoingCall {
 
   /** Sends a message, which must not change any more. */
   send(message: Buffer): void {
-    if (!this.#isOver) this.#stream.sendData([messagePrefix(message.length), message]);
+    if (!this.#isOver && !this.#hasSaidAll) this.#stream.sendData([messagePrefix(message.length), message]);
+  }
+
+  /** Says that no message follows, nor is sent: a server that answers one request waits for that. */
+  sendEnd(): void {
+    if (this.#isOver || this.#hasSaidAll) return;
+    this.#hasSaidAll = true;
+    this.#stream.sendEnd();
   }
 
   /** Ends the call; `onEnd` is not called any more. Who had waited in vain says so: the next call connects anew. */

@@ -102,7 +102,9 @@ describe('where it goes', () => {
       ['cat', 'dir/a'],
     ]) {
       const taken: Buffer[] = [];
-      const stdout = new Writable({ write: (chunk: Buffer, _encoding, done) => done(void taken.push(chunk) as never) });
+      const stdout = new Writable({
+        write: (chunk: Buffer, _encoding, done) => done(void taken.push(Buffer.from(chunk)) as never),
+      });
       const { exitCode, stderr } = await cli.run(argv, { stdout });
       expect(exitCode).toBe(0);
       expect(Buffer.concat(taken).equals(content)).toBe(true);
