@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { letHeapGrow } from '../common/heap-growth.js';
 import { createLogger } from '../common/log.js';
 import { VERSION } from '../common/version.js';
 import { readConfig } from './config.js';
@@ -20,6 +21,7 @@ const PLACE_MS = 5_000;
  */
 export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const config = readConfig(env);
+  letHeapGrow();
   const stopped = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
   const log = createLogger({ name: 'index', level: config.logLevel });
   log.info({ version: VERSION, node: process.version }, 'starting');

@@ -63,6 +63,8 @@ export interface Route<
   readonly status?: 200 | 201;
   /** Failures besides those that follow from the rest of the declaration. */
   readonly errors: readonly ErrorCode[];
+  /** Whether after this answer the connection is closed; it is kept unless told. */
+  closesConnection?(answer: z.input<A>): boolean;
   handle(input: RouteInput<z.output<P>, z.output<Q>, z.output<B>>): Promise<z.input<A> | undefined>;
 }
 
@@ -180,6 +182,7 @@ function answer(declared: AnyRoute): RequestHandler {
     const result: unknown = await declared.handle(input);
     // Answers are about this caller at this moment.
     response.setHeader('Cache-Control', 'no-store');
+    if (declared.closesConnection?.(result)) response.setHeader('Connection', 'close');
     if (declared.answer === undefined) response.status(204).end();
     else if (declared.content !== undefined) response.type(declared.content).send(result);
     else response.status(declared.status ?? 200).json(result);

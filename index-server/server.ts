@@ -61,7 +61,8 @@ export interface RunningIndex {
 
 const LOGIN_LIMITS = { perUser: 10, perAddress: 200, windowSeconds: 600 };
 const PASSWORDS = { concurrency: 2, queue: 64 };
-const CACHED_TOKENS = 10_000;
+/** More than there are peers: with fewer, who comes round after all others is always forgotten. */
+const CACHED_TOKENS = 65_536;
 const DIRECTORY_AGE_MS = 1000;
 const REPAIR_BATCH = 200;
 const SWEEP_EVERY_MS = 60_000;

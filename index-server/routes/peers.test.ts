@@ -260,6 +260,29 @@ test('more than 1,000 peers get a longer lease, and are told of 64 others at a t
   }
 });
 
+test('a connection is kept for the next heartbeat, unless that is long after', async () => {
+  const index = await TestIndex.start({ config: { leaseMs: LEASE_MS } });
+  try {
+    const one = await index.peer('p1');
+    const row = (await index.catalog.peer('p1')) ?? peerRow();
+    const beat = async () => {
+      const body = { state: 'live', incarnation: row.incarnation, files: 0, bytesUsed: 0, bytesFree: 0 };
+      const response = await index.request('/api/v1/peers/p1/heartbeat', {
+        method: 'POST',
+        headers: { authorization: `Bearer ${one.auth.bearer}`, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      return [response.status, response.headers.get('connection')];
+    };
+    expect(await beat()).toEqual([200, 'keep-alive']);
+    for (let at = 0; at < 4999; at += 1) await index.catalog.putPeer({ ...row, name: `q${at}`, address: `q${at}:1` });
+    index.advance(2000);
+    expect(await beat()).toEqual([200, 'close']);
+  } finally {
+    await index.stop();
+  }
+});
+
 test('an index keeps looking after the copies', async () => {
   const index = await TestIndex.start({ config: { leaseMs: 1000 } });
   try {

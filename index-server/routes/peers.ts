@@ -25,6 +25,9 @@ import type { Restoring } from '../restoring.js';
 import { type AnyRoute, route } from '../routing.js';
 import type { PeerIdentity, Signer } from '../signer.js';
 
+/** A connection that waits longer than this for its next heartbeat costs more than a new one. */
+const IDLE_MS = 15_000;
+
 const peerParamsSchema = z.object({ name: peerNameSchema });
 
 /** What the routes of peers call. */
@@ -65,6 +68,7 @@ function lifeRoutes({ membership, restoring }: PeerRouteDeps): readonly AnyRoute
       answer: heartbeatAnswerSchema,
       errors: ['not_found'],
       handle: ({ caller, body }) => membership.heartbeat(speaker(caller), body),
+      closesConnection: ({ heartbeatMs }) => heartbeatMs > IDLE_MS,
     }),
     route({
       method: 'post',

@@ -1,3 +1,4 @@
+import { letHeapGrow } from '../../common/heap-growth.js';
 import { PeerSwarm } from './peer-swarm.js';
 import type { SwarmCommand, SwarmMessage } from './swarm-child.js';
 
@@ -11,6 +12,7 @@ const tell = (message: SwarmMessage): void => {
 };
 const failed = (error: unknown): void => tell({ kind: 'failed', reason: String(error) });
 
+letHeapGrow();
 let swarm: PeerSwarm | undefined;
 
 process.on('message', (command: SwarmCommand) => {
