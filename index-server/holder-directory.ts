@@ -41,11 +41,11 @@ export class HolderDirectory {
   async away(id: string): Promise<readonly string[]> {
     const { catalog, directory, now } = this.#deps;
     const since = now() - AWAY_MS;
-    const went = (await directory.all()).filter(({ row, state }) => state === 'gone' && row.leaseUntil > since);
+    const went = (await directory.gone()).filter(({ leaseUntil }) => leaseUntil > since);
     if (went.length === 0) return [];
     const holders = await catalog.completeAmong(
       id,
-      went.map(({ row }) => row.name),
+      went.map(({ name }) => name),
     );
     return [...holders].sort().slice(0, AWAY_TOLD);
   }

@@ -38,6 +38,7 @@ interface View {
   /** When the first lease ends, which changes it, or its figures are old. */
   readonly untilMs: number;
   readonly live: readonly PeerRow[];
+  readonly gone: readonly PeerRow[];
   readonly unfit: UnfitPeers;
   readonly leaving: ReadonlySet<string>;
 }
@@ -91,6 +92,11 @@ export class PeerDirectory {
   /** Peers that take work. */
   async live(): Promise<readonly PeerRow[]> {
     return (await this.#now()).live;
+  }
+
+  /** Peers that went within the hour, in order of name. */
+  async gone(): Promise<readonly PeerRow[]> {
+    return (await this.#now()).gone;
   }
 
   /** Peers that the store takes for better than they are. */
@@ -180,6 +186,7 @@ function viewOf(
   { now, maxAgeMs }: { readonly now: number; readonly maxAgeMs: number },
 ): Omit<View, 'rowsVersion' | 'madeAtMs'> {
   const live: PeerRow[] = [];
+  const gone: PeerRow[] = [];
   const unfit = { gone: [] as string[], draining: [] as string[] };
   const leaving = new Set<string>();
   let untilMs = now + maxAgeMs;
@@ -189,7 +196,8 @@ function viewOf(
     if (row.state !== 'live') leaving.add(row.name);
     if (state === 'live') live.push(row);
     else if (own !== 'gone') unfit[state].push(row.name);
+    if (state === 'gone') gone.push(row);
     if (own !== 'gone') untilMs = Math.min(untilMs, row.leaseUntil);
   }
-  return { podsVersion: pods.version, untilMs, live, unfit, leaving };
+  return { podsVersion: pods.version, untilMs, live, gone, unfit, leaving };
 }
