@@ -1,11 +1,11 @@
 import { setFlagsFromString } from 'node:v8';
 
 /**
- * Lets the heap of this process become four times as large as what is alive in it before all of it is looked through
- * again. V8 itself allows a fifth more where little is allocated, as if the process were idle: with thousands of peers that
- * is a look at all their connections every few seconds, and requests wait for it. The flag is read after each
- * collection, so that it can be set at any time.
+ * Sets how much the heap of this process may grow, in percent of what was alive on it after a full collection, before the
+ * next. V8's own choice is anything from a fifth, where it takes the process for idle, to three hundred, where garbage
+ * comes fast, and memory once taken is hardly given back. V8 reads the setting after each collection, so that it
+ * can be given at any time.
  */
-export function letHeapGrow(): void {
-  setFlagsFromString('--heap-growing-percent=300');
+export function setHeapGrowth(percent: number): void {
+  setFlagsFromString(`--heap-growing-percent=${percent}`);
 }

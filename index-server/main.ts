@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { letHeapGrow } from '../common/heap-growth.js';
+import { setHeapGrowth } from '../common/heap-growth.js';
 import { createLogger } from '../common/log.js';
 import { VERSION } from '../common/version.js';
 import { readConfig } from './config.js';
@@ -10,6 +10,8 @@ import { KubernetesSlices } from './pods/kubernetes-slices.js';
 import { runIndex } from './server.js';
 import { openSigner } from './signer.js';
 
+/** Large: requests wait for a look at everything, and with thousands of peers there is much of that. */
+const HEAP_GROWTH_PERCENT = 300;
 const WATCHING = { watchSeconds: 240, timeoutMs: 15_000 };
 /** A peer that ends waits for it. */
 const PLACE_MS = 5_000;
@@ -21,7 +23,7 @@ const PLACE_MS = 5_000;
  */
 export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const config = readConfig(env);
-  letHeapGrow();
+  setHeapGrowth(HEAP_GROWTH_PERCENT);
   const stopped = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
   const log = createLogger({ name: 'index', level: config.logLevel });
   log.info({ version: VERSION, node: process.version }, 'starting');
