@@ -34,8 +34,10 @@ export interface Found extends Spot {
   readonly file: ListedFile;
 }
 
-/** Entries that are looked at before others have their turn. */
+/** Entries that are looked at in one go. */
 const SLICE = 2000;
+/** After so many milliseconds others have their turn; before, the turn would cost more than it gives. */
+const TURN_MS = 1;
 /** Leaps before a slice is looked at all the same: facets that are everywhere, but never together, give short ones. */
 const LEAPS = 32;
 /** Entries by which it is seen how sparse a facet is: the further they reach, the sparser. */
@@ -69,6 +71,7 @@ export async function scanEntries(database: EmbeddedDatabase, scan: Scan): Promi
 async function walk(database: EmbeddedDatabase, scan: Scan, keys: readonly string[]): Promise<readonly Found[]> {
   const found: Found[] = [];
   let after: Spot | undefined = scan.after;
+  let beganMs = performance.now();
   for (let size = Math.min(scan.limit, SLICE); ; size = Math.min(2 * size, SLICE)) {
     after = leap(database, scan, { keys, after });
     if (after === undefined) return found;
@@ -80,7 +83,9 @@ async function walk(database: EmbeddedDatabase, scan: Scan, keys: readonly strin
     if (found.length >= scan.limit) return found;
     after = entryAfter(database, scan, { key: driver, after, skipped: size - 1 });
     if (after === undefined) return found;
+    if (performance.now() < beganMs + TURN_MS) continue;
     await nextTurn();
+    beganMs = performance.now();
   }
 }
 
