@@ -50,7 +50,10 @@ export class HandOver {
     if (row?.state !== 'draining' || row.incarnation !== peer.incarnation) {
       throw new ShoalError('conflict', `the peer '${peer.name}' has not said that it is draining`);
     }
-    const staying = (await directory.live()).filter(({ name }) => name !== peer.name);
+    // Of two that leave at the same time and ask different servers, one at least must see that the other does: both have
+    // written that they drain before they look.
+    await directory.renew();
+    const staying = (await directory.all()).filter(({ state }) => state === 'live').map((listed) => listed.row);
     const ordered = await this.#ordered(ids);
     const plan = new HandOverPlan(staying);
     const rest: HandedOver['rest'] = [];

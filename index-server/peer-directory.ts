@@ -114,6 +114,11 @@ export class PeerDirectory {
     this.#rows.note(row);
   }
 
+  /** Reads the store now: what other servers have written until this call is known after it. */
+  renew(): Promise<void> {
+    return this.#read();
+  }
+
   /** Pods stopped serving: finds out which processes were in them, which is what makes it count. */
   podsChanged(): Promise<void> {
     return this.#read();

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Place } from '../index-server/api.js';
 import { isLive, startIndex, startPeer, startSwarm, type TestIndex, type TestPeer } from './testing/harness.js';
 import { metricOf } from './testing/metric-of.js';
+import { PeerUser } from './testing/peer-user.js';
 import { waitFor } from './testing/wait-for.js';
 
 /* Leaving is clean: what only one peer has is on another before it goes, if it goes for good; a restart moves nothing. */
@@ -152,6 +153,18 @@ describe('a peer that is told to stop', () => {
     await a.start();
     await b.leave();
     expect(await holdersOf(a, 'sole')).toEqual(['a']);
+  }, 60_000);
+
+  test('cannot be told to stay any more', async () => {
+    const index = await indexWith(() => 'given_up');
+    const a = await peerAt(index, 'a', { SHOAL_HAND_OVER: 'scale-down' });
+    await a.user.put(bytes, { name: 'sole' });
+    const at = await PeerUser.at(a.config.socketPath);
+    const left = a.leave();
+    await waitFor('it hands over', async () => (await at.client.call('Status', {})).state === 'draining');
+    await expect(at.drain(true)).rejects.toMatchObject({ code: 'conflict' });
+    at.close();
+    await left;
   }, 60_000);
 
   test('goes when nobody is there to take its files, and the index counts them', async () => {

@@ -72,6 +72,29 @@ describe('while the index is away', () => {
     await isLive(a);
   }, 60_000);
 
+  test('peers stay ready, and one that starts is ready if it has been in the swarm before', async () => {
+    const ready = async (peer: TestPeer) => (await fetch(`${peer.url}/readyz`)).status;
+    await a.stop();
+    await swarm.index.stop();
+    await waitFor('b has noticed', async () => !(await b.user.client.call('Status', {})).indexReachable);
+    expect(await ready(b)).toBe(200);
+    await a.start({ isIndexAway: true });
+    await waitFor('a has found the index away', async () => (await ready(a)) === 200);
+    expect(await stateOf(a)).toBe('joining');
+
+    const fresh = await startPeer(swarm.index, 'fresh', {}, { isIndexAway: true });
+    try {
+      await waitFor('it has found the index away', async () => {
+        return /^not joined yet: the index at /.test(await (await fetch(`${fresh.url}/readyz`)).text());
+      });
+      expect(await ready(fresh)).toBe(503);
+      await swarm.index.start();
+      await waitFor('it has joined', async () => (await ready(fresh)) === 200);
+    } finally {
+      await fresh.remove();
+    }
+  }, 60_000);
+
   test('a peer that starts serves what it has and fetches what others have', async () => {
     const mine = await a.user.put(bytes, { name: 'of-a' });
     const others = await b.user.put(randomBytes(100_000), { name: 'of-b' });

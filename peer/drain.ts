@@ -48,6 +48,7 @@ const IDS_LOGGED = 10;
 export class Drain {
   readonly #deps: DrainDeps;
   readonly #options: DrainOptions;
+  #isLeaving = false;
   #undone = new AbortController();
   #left = 0;
 
@@ -72,9 +73,10 @@ export class Drain {
     return this.#handOver({ ...listener, wait, stuckMs: this.#options.stuckMs }, either);
   }
 
-  /** Takes files again. Those that were handed over stay where they are. */
+  /** Takes files again. Those that were handed over stay where they are. Throws `conflict` when the process is to stop. */
   undo(): void {
     const { gate, membership, log } = this.#deps;
+    if (this.#isLeaving) throw new ShoalError('conflict', 'this peer is stopping; that cannot be taken back');
     if (gate.isOpen) return;
     log.info('no longer draining');
     gate.open();
@@ -90,6 +92,7 @@ export class Drain {
    */
   async beforeLeaving(limitMs: number): Promise<number> {
     const { gate, log } = this.#deps;
+    this.#isLeaving = true;
     const isDrained = !gate.isOpen;
     gate.close();
     if (!isDrained && !(await this.#isLastTime())) return 0;

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -78,6 +78,15 @@ async function user(peers = 2): Promise<PeerUser> {
 
 /** Base URL of the child's HTTP door, as its log tells. */
 const httpDoor = () => `http://127.0.0.1:${/"httpPort":(\d+)/.exec(output)?.[1]}`;
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
 
 const exitOf = async (process: ChildProcess) => (await once(process, 'exit')) as [number | null, string | null];
 
@@ -247,11 +256,49 @@ test('SIGKILL in the middle of a get costs nothing that had come', async () => {
 test('a store that a process is about to leave is waited for', async () => {
   await mkdir(join(dir, 'store'));
   const lock = lockStore(join(dir, 'store/lock'), join(dir, 'store'));
-  run();
+  const port = await freePort();
+  run({ SHOAL_HTTP_PORT: String(port) });
   await waitFor('it says that it waits', () => output.includes('used by another process'));
+  // It lives, and whoever starts pods must not take it for dead; but nothing can be had of it.
+  const ask = async (path: string) => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`);
+    return [response.status, (await response.text()).trim()];
+  };
+  expect(await ask('/livez')).toEqual([200, 'recovering']);
+  expect(await ask('/readyz')).toEqual([503, 'recovering the store']);
+  expect((await ask('/files/x'))[0]).toBe(503);
   lock.release();
   const at = await user();
   at.close();
+  expect(await ask('/livez')).toEqual([200, 'ok']);
+  expect(await ask('/readyz')).toEqual([200, 'ok']);
+}, 60_000);
+
+test('SIGTERM has a peer without lasting storage hand over what only it has', async () => {
+  const process = run({ SHOAL_HAND_OVER: 'always' });
+  const at = await user();
+  await at.put(randomBytes(100_000), { name: 'sole' });
+  at.close();
+  const exit = exitOf(process);
+  process.kill('SIGTERM');
+  expect(await exit).toEqual([0, null]);
+  expect(output).toContain('every file is on another peer too');
+  expect((await other.user.get('sole')).done.receivedBytes).toBe(0);
+}, 60_000);
+
+test('SHOAL_HAND_OVER_SECONDS limits how long that may keep it', async () => {
+  // Nobody has room for the file, but somebody might; and 'nobody' is looked at longer than this.
+  const process = run({ SHOAL_HAND_OVER: 'always', SHOAL_HAND_OVER_SECONDS: '1' });
+  const at = await user();
+  await at.put(randomBytes(100_000), { name: 'sole' });
+  at.close();
+  await other.stop();
+  const exit = exitOf(process);
+  process.kill('SIGTERM');
+  expect(await exit).toEqual([0, null]);
+  expect(output).toContain('a hand-over did not end');
+  expect(output).toContain('"code":"timeout"');
+  await other.start();
 }, 60_000);
 
 test('a signal ends the wait for a store', async () => {

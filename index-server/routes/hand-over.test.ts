@@ -76,6 +76,18 @@ test('the copy of another peer that leaves does not count', async () => {
   expect((await copiesFor(third)).map(({ id }) => id)).toEqual([file.id]);
 });
 
+test('a peer that has just told another server that it leaves is seen to leave', async () => {
+  const { file } = await leaving.publish('a');
+  await staying.announce({ held: [{ id: file.id, complete: true }] });
+  await leaving.beat('draining');
+  expect((await leaving.handOver(file.id)).rest).toEqual([]);
+  await index.catalog.heartbeat({
+    ...{ name: 'staying', incarnation: staying.incarnation, state: 'draining', leaseUntil: Date.now() + 60_000 },
+    ...{ files: 1, bytesUsed: 0, bytesFree: 1e12 },
+  });
+  expect((await leaving.handOver(file.id)).rest).toEqual([{ id: file.id, state: 'no_peer' }]);
+});
+
 test('a file with one copy left elsewhere is safe, and gets the copies wanted all the same', async () => {
   const { file } = await leaving.publish('a', { replicas: 2 });
   await staying.announce({ held: [{ id: file.id, complete: true }] });

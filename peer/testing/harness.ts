@@ -97,8 +97,16 @@ export async function startIndex(env: NodeJS.ProcessEnv = {}, places?: PeerPlace
   return index;
 }
 
-/** Starts a peer of that name and waits until it is in the swarm. `env` sets what is not the default of these tests. */
-export async function startPeer(index: TestIndex, name: string, env: NodeJS.ProcessEnv = {}): Promise<TestPeer> {
+/**
+ * Starts a peer of that name and waits until it is in the swarm unless told not to. `env` sets what is not the default of
+ * these tests.
+ */
+export async function startPeer(
+  index: TestIndex,
+  name: string,
+  env: NodeJS.ProcessEnv = {},
+  options: { readonly isIndexAway?: boolean } = {},
+): Promise<TestPeer> {
   const dir = await mkdtemp(join(tmpdir(), `shoal-${name}-`));
   const log: Logger = createLogger({ name, level });
   const ports = { grpc: '0', http: '0' };
@@ -158,7 +166,7 @@ export async function startPeer(index: TestIndex, name: string, env: NodeJS.Proc
       await rm(dir, { recursive: true, force: true });
     },
   };
-  await peer.start();
+  await peer.start(options);
   return peer;
 }
 
