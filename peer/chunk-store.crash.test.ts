@@ -15,7 +15,7 @@ beforeEach(() => {
 afterEach(() => fixture.dispose());
 
 /** Runs a child on the store and kills it when it has said so often that it did something; what it said, by first word. */
-async function linesUntilKilled(mode: 'write' | 'ingest', count: number): Promise<Map<string, string[]>> {
+async function linesUntilKilled(mode: 'write' | 'ingest' | 'small', count: number): Promise<Map<string, string[]>> {
   const child = spawn(process.execPath, [CHILD, mode, fixture.root], { stdio: ['ignore', 'pipe', 'inherit'] });
   const said = new Map<string, string[]>();
   let lines = 0;
@@ -68,6 +68,23 @@ describe('a process that is killed', () => {
       await fixture.close();
     }
     expect(acknowledged.size).toBeGreaterThan(5);
+    expect(fixture.logged).toEqual([]);
+  }, 60_000);
+
+  it('while it takes small files in by the dozen loses none that was acknowledged, nor its record', async () => {
+    const acknowledged = new Set<string>();
+    for (const count of [1, 30, 41, 100, 333]) {
+      const said = await linesUntilKilled('small', count);
+      for (const id of said.get('done') ?? []) acknowledged.add(id);
+      const store = await fixture.open();
+      await expectWhole(store, acknowledged);
+      for (const id of acknowledged) {
+        const file = store.get(id);
+        expect(file?.records).toEqual([`record of ${file?.sha256}`]);
+      }
+      await fixture.close();
+    }
+    expect(acknowledged.size).toBeGreaterThan(100);
     expect(fixture.logged).toEqual([]);
   }, 60_000);
 });

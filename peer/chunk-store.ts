@@ -1,20 +1,23 @@
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { resolve } from 'node:path';
-import { ShoalError, toShoalError } from '../common/errors.js';
+import { abortError, ShoalError, toShoalError } from '../common/errors.js';
 import { KeyedLanes, Lane } from '../common/lane.js';
 import type { Logger } from '../common/log.js';
 import { ChunkSet } from './chunk-set.js';
 import type { Hasher } from './hasher.js';
-import type { Manifest } from './manifest.js';
+import { type Manifest, manifestOf } from './manifest.js';
 import { readBootId } from './store/boot-id.js';
 import { FdCache } from './store/fd-cache.js';
 import { removeIfThere, storageError } from './store/file-io.js';
 import { Folders } from './store/folders.js';
 import { HeldFile, type HeldFileDeps, type HeldFileState } from './store/held-file.js';
 import { InfoCache } from './store/info-cache.js';
-import { type FileInfo, replaceInfo, writeTemporaryInfo } from './store/info-file.js';
+import { encodeInfo, type FileInfo, replaceInfo, writeTemporaryInfo } from './store/info-file.js';
 import { type Ingested, Ingester, type IngestOptions, type IngestSource } from './store/ingest.js';
 import { ReadPace } from './store/read-pace.js';
+import { RedoLog } from './store/redo-log.js';
+import { SmallWriter } from './store/small-writer.js';
 import { diskFreeBytes, Space } from './store/space.js';
 import { lockStore, type StoreLock } from './store/store-lock.js';
 import { StorePaths } from './store/store-paths.js';
@@ -32,6 +35,10 @@ const OPEN_FILES = 256;
  * the cores from the event loop: it waited for one as long as it ran.
  */
 const WRITES_AT_ONCE = 1;
+/** Of a log; there are at most three. */
+const REDO_BYTES = 64 * 1024 * 1024;
+/** Larger files are synced each by itself: going through the log, they would be written twice. */
+const LOGGED_BYTES = 256 * 1024;
 /** For manifests and records of files that are in use. */
 const INFO_BYTES = 8 * 1024 * 1024;
 
@@ -67,6 +74,7 @@ export class ChunkStore {
   readonly #space: Space;
   readonly #syncer = new Syncer();
   readonly #folders: Folders;
+  readonly #redo: RedoLog;
   readonly #fileDeps: HeldFileDeps;
   readonly #ingester: Ingester;
   readonly #files = new Map<string, HeldFile>();
@@ -91,18 +99,21 @@ export class ChunkStore {
     this.#paths = new StorePaths(this.#dir);
     this.#folders = new Folders({ paths: this.#paths, syncer: this.#syncer });
     this.#space = new Space({ log, diskFreeBytes: () => diskFreeBytes(this.#dir) }, options);
+    const shared = {
+      ...{ log, hasher, paths: this.#paths, syncer: this.#syncer },
+      boot: readBootId(),
+      closing: this.#closing.signal,
+    };
+    this.#redo = new RedoLog(shared, { logBytes: REDO_BYTES });
     this.#fileDeps = {
-      log,
-      hasher,
-      paths: this.#paths,
-      syncer: this.#syncer,
+      ...shared,
+      redo: this.#redo,
+      writer: new SmallWriter({ hasher }),
       fds: new FdCache({ log }, { capacity: OPEN_FILES }),
       pace: new ReadPace(),
       slots: new WriteSlots(WRITES_AT_ONCE),
       infos: new InfoCache({ capacityBytes: INFO_BYTES }),
       changes: new KeyedLanes(),
-      boot: readBootId(),
-      closing: this.#closing.signal,
       onEvent: (kind, id) => this.#emit(kind, id),
     };
     this.#ingester = new Ingester({ hasher, syncer: this.#syncer, space: this.#space, paths: this.#paths });
@@ -119,6 +130,7 @@ export class ChunkStore {
     });
     this.#lock = lockStore(this.#paths.lock, this.#dir);
     try {
+      await this.#redo.open();
       const left: { file: HeldFile; claimed: ChunkSet }[] = [];
       for await (const found of scanStore({ paths: this.#paths, log: this.#log, boot: this.#fileDeps.boot }, signal)) {
         const file = this.#enterFound(found);
@@ -148,6 +160,7 @@ export class ChunkStore {
     await Promise.allSettled(this.#running);
     await Promise.all([...this.#files.values()].map((file) => file.close(reason)));
     await this.#fileDeps.fds.close();
+    await this.#redo.close();
     this.#lock?.release();
   }
 
@@ -163,6 +176,10 @@ export class ChunkStore {
     options: IngestOptions,
   ): Promise<{ readonly file: StoredFile; readonly sha256: string; readonly isNew: boolean }> {
     return this.#track(async () => {
+      if ('bytes' in source && source.bytes.length <= LOGGED_BYTES) {
+        const kept = await this.#ingestSmall(source.bytes, options);
+        if (kept !== undefined) return kept;
+      }
       const ingested = await this.#untilClosed(options.signal, (signal) =>
         this.#ingester.take(source, { signal, onProgress: options.onProgress }),
       );
@@ -348,6 +365,56 @@ export class ChunkStore {
     return { file, sha256, isNew: true };
   }
 
+  /** A small file that is new: written unsynced, and durable by the log. Undefined when some of it is here already. */
+  #ingestSmall(
+    bytes: Buffer,
+    options: IngestOptions,
+  ): Promise<{ file: StoredFile; sha256: string; isNew: boolean } | undefined> {
+    if (options.signal.aborted) throw abortError(options.signal);
+    const manifest = manifestOf(bytes);
+    return this.#lanes.run(manifest.id, async () => {
+      if (this.#files.has(manifest.id)) return undefined;
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      const file = await this.#keepSmall(bytes, { manifest, sha256 }, options);
+      options.onProgress(bytes.length, bytes.length);
+      options.onKept?.(file.id);
+      return { file, sha256, isNew: true };
+    });
+  }
+
+  async #keepSmall(
+    bytes: Buffer,
+    { manifest, sha256 }: Pick<Ingested, 'manifest' | 'sha256'>,
+    { records = [], isDurable = true }: Pick<IngestOptions, 'records' | 'isDurable'>,
+  ): Promise<HeldFile> {
+    const { id, size, chunkCount } = manifest;
+    const { boot, writer, infos } = this.#fileDeps;
+    const reservation = this.#space.reserve(size, 'the file');
+    const notes = { sha256, isHashedHere: true, records, isDamaged: false };
+    const info: FileInfo = { manifest, isComplete: true, ...notes, unsyncedBoot: boot };
+    try {
+      await this.#folders.provide(id);
+      await settled([
+        writer.write({ path: this.#paths.data(id), bytes }),
+        writer.write({ path: this.#paths.info(id), bytes: encodeInfo(info) }),
+        ...(isDurable
+          ? [this.#redo.add({ id, info: encodeInfo({ ...info, unsyncedBoot: undefined }), data: bytes })]
+          : []),
+      ]);
+    } catch (error) {
+      reservation.release();
+      await Promise.all([this.#paths.info(id), this.#paths.data(id)].map(removeIfThere));
+      throw storageError('storing a file', error);
+    }
+    reservation.land(size);
+    infos.put(info);
+    const have = ChunkSet.full(chunkCount);
+    const file = this.#enter({ id, size, have, isWhole: true, isFresh: false, notes: info, reservation });
+    this.#emit('added', id);
+    this.#emit('completed', id);
+    return file;
+  }
+
   /** Synced data first, then the info file that makes it a file, then both names durable at once; or none of it synced. */
   async #publish(
     { spool, manifest, sha256 }: Ingested,
@@ -424,4 +491,10 @@ export class ChunkStore {
   #refuseUnlessOpen(): void {
     if (!this.#isOpen) throw new ShoalError('unavailable', `the store in ${this.#dir} is not open`);
   }
+}
+
+/** Waits for all, then throws what the first that failed says: nothing of it is under way any more. */
+async function settled(works: readonly Promise<void>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(works);
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { ftruncateSync } from 'node:fs';
+import fs, { ftruncateSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
 import { blake3, chunkBytesFor, chunkCountFor, DIGEST_BYTES } from './manifest.js';
-import { isZero, readFullySync, systemCode, writeFullySync } from './store/file-io.js';
+import { isMissing, isZero, readFullySync, systemCode, writeFullySync } from './store/file-io.js';
 import type {
   CheckJob,
   CheckResult,
@@ -13,13 +13,16 @@ import type {
   Job,
   JobFailure,
   JobResult,
+  SyncJob,
   WorkerReply,
   WorkerRequest,
+  WriteJob,
+  WriteResult,
 } from './store/hash-job.js';
 
 /*
- * A thread that reads, hashes and writes whole files, so that the bytes never cross to the main thread. It uses
- * synchronous calls: the thread pool of the process stays free for the others. Several jobs go on at once, a block
+ * A thread that reads, hashes and writes whole files, so that the bytes never cross to the main thread; of small files they
+ * come from there, many at a time. It uses synchronous calls: the thread pool of the process stays free for the others. Several jobs go on at once, a block
  * each in turn, and they share one block buffer since nothing of it is needed after a turn.
  */
 
@@ -114,6 +117,53 @@ function isIntact(fd: number, start: number, chunk: Buffer, digest: Uint8Array):
   }
 }
 
+async function write(job: WriteJob, course: Course): Promise<WriteResult> {
+  const failures = new Map<number, JobFailure>();
+  let start = 0;
+  await course.yield();
+  for (const [at, { path, temporary, length }] of job.files.entries()) {
+    try {
+      writeSmall(path, temporary, job.bytes.subarray(start, start + length));
+    } catch (error) {
+      if (temporary !== undefined) fs.rmSync(temporary, { force: true });
+      failures.set(at, failureOf(error));
+    }
+    start += length;
+  }
+  return { failures, bytes: job.bytes };
+}
+
+function writeSmall(path: string, temporary: string | undefined, bytes: Uint8Array): void {
+  const fd = fs.openSync(temporary ?? path, 'w', 0o600);
+  try {
+    writeFullySync(fd, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), 0);
+  } finally {
+    fs.closeSync(fd);
+  }
+  if (temporary !== undefined) fs.renameSync(temporary, path);
+}
+
+async function sync(job: SyncJob, course: Course): Promise<undefined> {
+  for (const path of job.paths) {
+    await course.yield();
+    syncOne(path);
+  }
+  return undefined;
+}
+
+function syncOne(path: string): void {
+  try {
+    const fd = fs.openSync(path, 'r');
+    try {
+      fs.fsyncSync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+}
+
 function execute(job: Job, course: Course): Promise<JobResult> {
   switch (job.kind) {
     case 'hash':
@@ -122,6 +172,10 @@ function execute(job: Job, course: Course): Promise<JobResult> {
       return copy(job, course);
     case 'check':
       return check(job, course);
+    case 'write':
+      return write(job, course);
+    case 'sync':
+      return sync(job, course);
   }
 }
 
@@ -148,6 +202,10 @@ function failureOf(error: unknown): JobFailure {
   return { reason: 'system', message, systemCode: systemCode(error) };
 }
 
+function givenBack(result: JobResult): ArrayBuffer[] {
+  return result !== undefined && 'bytes' in result ? [result.bytes.buffer] : [];
+}
+
 function serve(port: NonNullable<typeof parentPort>): void {
   const reply = (message: WorkerReply): void => port.postMessage(message);
   port.on('message', (request: WorkerRequest) => {
@@ -163,7 +221,7 @@ function serve(port: NonNullable<typeof parentPort>): void {
     const { job } = request;
     execute(job, course)
       .then(
-        (result) => reply({ type: 'done', id, result }),
+        (result) => port.postMessage({ type: 'done', id, result } satisfies WorkerReply, givenBack(result)),
         (error: unknown) => reply({ type: 'failed', id, failure: failureOf(error) }),
       )
       .finally(() => running.delete(id));

@@ -9,8 +9,11 @@ import type {
   Job,
   JobFailure,
   JobResult,
+  SyncJob,
   WorkerReply,
   WorkerRequest,
+  WriteJob,
+  WriteResult,
 } from './store/hash-job.js';
 
 // Threads run what tsc built. A test runs this file from its source, and finds the worker where `npm test` built it.
@@ -24,6 +27,12 @@ export interface JobControl {
   readonly signal: AbortSignal;
   readonly onProgress: (doneBytes: number) => void;
 }
+
+/** What threads make of garbage is little: they work in buffers of their own. */
+const YOUNG_MIB = 2;
+
+/** Of jobs that are over soon. */
+const UNWATCHED: JobControl = { signal: new AbortController().signal, onProgress: () => {} };
 
 interface RunningJob {
   readonly worker: HashThread;
@@ -71,6 +80,22 @@ export class Hasher {
     return this.#run({ kind: 'check', ...job }, control) as Promise<CheckResult>;
   }
 
+  /**
+   * Writes small files; tells what kept some from being written, by their place. `bytes` are given away, and come back with
+   * the answer.
+   */
+  async write(
+    job: Omit<WriteJob, 'kind'>,
+  ): Promise<{ readonly failures: ReadonlyMap<number, ShoalError>; readonly bytes: Uint8Array<ArrayBuffer> }> {
+    const { failures, bytes } = (await this.#run({ kind: 'write', ...job }, UNWATCHED)) as WriteResult;
+    return { failures: new Map([...failures].map(([at, failure]) => [at, errorOf(failure)])), bytes };
+  }
+
+  /** Makes files and folders durable, those that are still there. */
+  async sync(job: Omit<SyncJob, 'kind'>, signal: AbortSignal): Promise<void> {
+    await this.#run({ kind: 'sync', ...job }, { ...UNWATCHED, signal });
+  }
+
   /** Ends the threads; jobs under way fail with `unavailable`. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -84,7 +109,8 @@ export class Hasher {
     const worker = this.#thread();
     this.#lastId += 1;
     const id = this.#lastId;
-    const post = (request: WorkerRequest): void => worker.worker.postMessage(request);
+    const given = job.kind === 'write' ? [job.bytes.buffer] : [];
+    const post = (request: WorkerRequest): void => worker.worker.postMessage(request, given.splice(0));
     let failure: { readonly error: unknown } | undefined;
     const cancel = (): void => post({ type: 'cancel', id });
     const onProgress = (doneBytes: number): void => {
@@ -123,7 +149,10 @@ export class Hasher {
   }
 
   #start(): HashThread {
-    const thread: HashThread = { worker: new Worker(WORKER_URL), jobs: 0 };
+    const thread: HashThread = {
+      worker: new Worker(WORKER_URL, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB } }),
+      jobs: 0,
+    };
     this.#threads.push(thread);
     let cause: unknown;
     thread.worker.on('message', (reply: WorkerReply) => this.#onReply(reply));

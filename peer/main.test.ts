@@ -1,13 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { type Readable, Writable } from 'node:stream';
 import type { ShoalError } from '../common/errors.js';
 import { lockStore } from './store/store-lock.js';
+import { runCommand } from './testing/cli-harness.js';
 import { startIndex, startPeer, type TestIndex, type TestPeer } from './testing/harness.js';
 import { metricOf } from './testing/metric-of.js';
 import { startPeerBehindLink } from './testing/pausing-link.js';
@@ -325,3 +326,39 @@ test('a port that is taken is named', async () => {
   expect(code).toBeGreaterThan(0);
   expect(output).toContain(`127.0.0.1:${port}`);
 }, 30_000);
+
+test('killed in the middle of a put of many small files, it still has each whose id was told', async () => {
+  run();
+  (await user()).close();
+  const folder = await mkdtemp(join(tmpdir(), 'shoal-many-'));
+  const hashOf = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+  const hashes = new Set<string>();
+  await mkdir(join(folder, 'set'));
+  for (let i = 0; i < 800; i += 1) {
+    const bytes = randomBytes(3_000 + i);
+    hashes.add(hashOf(bytes));
+    await writeFile(join(folder, 'set', `f${i}`), bytes);
+  }
+  let told = '';
+  const stdout = new Writable({
+    write(text: Buffer, _encoding, done) {
+      told += text.toString();
+      if (told.split('\n').length > 150) child?.kill('SIGKILL');
+      done();
+    },
+  });
+  const socket = { SHOAL_SOCKET: join(dir, 'control.sock'), SHOAL_WAIT_SECONDS: '0' };
+  const put = await runCommand(['put', 'set'], {
+    cwd: folder,
+    env: socket,
+    stdout: Object.assign(stdout, { isTTY: false, columns: 80 }),
+  });
+  expect(put.exitCode).toBe(5);
+  const ids = told.trim().split('\n');
+  expect(ids.length).toBeGreaterThan(100);
+  expect(ids.length).toBeLessThan(800);
+  run();
+  (await user()).close();
+  for (const id of ids) expect(hashes).toContain(hashOf((await other.user.get(id)).data));
+  await rm(folder, { recursive: true });
+}, 60_000);

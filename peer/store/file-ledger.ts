@@ -4,7 +4,9 @@ import type { ReadonlyChunkSet } from '../chunk-set.js';
 import type { FdCache } from './fd-cache.js';
 import { isMissing, removeIfThere, storageError } from './file-io.js';
 import type { InfoCache } from './info-cache.js';
-import { type FileInfo, readInfoSync, replaceInfo } from './info-file.js';
+import { encodeInfo, type FileInfo, readInfoSync, replaceInfo } from './info-file.js';
+import type { RedoLog } from './redo-log.js';
+import type { SmallWriter } from './small-writer.js';
 import { StoreJournal } from './store-journal.js';
 import type { StorePaths } from './store-paths.js';
 import type { Syncer } from './syncer.js';
@@ -18,6 +20,8 @@ export interface LedgerDeps {
   readonly infos: InfoCache;
   readonly syncer: Syncer;
   readonly paths: StorePaths;
+  readonly redo: Pick<RedoLog, 'add' | 'covers'>;
+  readonly writer: SmallWriter;
   /** In which the changes of a file take turns, by its id. */
   readonly changes: KeyedLanes;
   /** Names the boot of the machine. */
@@ -61,9 +65,9 @@ export class FileLedger {
     return this.#isDamaged;
   }
 
-  /** Whether the disk says that the file is whole and durable. */
+  /** Whether the disk says that the file is whole, in a way that survives a crash of the machine. */
   get isDurable(): boolean {
-    return this.#isWhole && this.#isSynced;
+    return this.#isWhole && (this.#isSynced || this.#deps.redo.covers(this.#id));
   }
 
   /** Whether the disk says that the file is whole. */
@@ -142,11 +146,19 @@ export class FileLedger {
   }
 
   async #write(info: FileInfo, options: { readonly durable: boolean }): Promise<void> {
-    await replaceInfo(this.#deps, info, options);
+    if (options.durable && this.#deps.redo.covers(this.#id)) await this.#writeByLog(info);
+    else await replaceInfo(this.#deps, info, options);
     this.#deps.infos.put(info);
     this.#isWhole = info.isComplete;
     this.#isDamaged = info.isDamaged;
     this.#isSynced = info.unsyncedBoot === undefined;
+  }
+
+  /** The log makes it durable; it is settled, and the file synced, together with the others in it. */
+  async #writeByLog(info: FileInfo): Promise<void> {
+    const { redo, writer, paths } = this.#deps;
+    await redo.add({ id: this.#id, info: encodeInfo({ ...info, unsyncedBoot: undefined }) });
+    await writer.write({ path: paths.info(this.#id), temporary: paths.newTemporary(), bytes: encodeInfo(info) });
   }
 
   #readInfo(): FileInfo {

@@ -18,6 +18,7 @@ export class Folders {
   async prepare(): Promise<void> {
     await this.#make(this.#paths.temporary);
     await this.#make(this.#paths.files);
+    await this.#make(this.#paths.redo);
   }
 
   /** Makes the folder of a file. */

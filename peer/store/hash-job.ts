@@ -24,8 +24,22 @@ export interface CheckJob {
   readonly chunks: Uint32Array;
 }
 
-/** Work for a hash worker. Files are descriptors, which threads share; the worker closes none. */
-export type Job = HashJob | CopyJob | CheckJob;
+/** Writes small files, in order: each to a new file, or by a rename of `temporary` over what is there. Syncs nothing. */
+export interface WriteJob {
+  readonly kind: 'write';
+  /** Begins with those of all files, one after the other. Is the worker's until it gives it back. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly files: readonly { readonly path: string; readonly temporary: string | undefined; readonly length: number }[];
+}
+
+/** Makes files and folders durable, in order; those that are not there any more are left out. */
+export interface SyncJob {
+  readonly kind: 'sync';
+  readonly paths: readonly string[];
+}
+
+/** Work for a hash worker. Descriptors are shared by all threads; the worker closes none that it was given. */
+export type Job = HashJob | CopyJob | CheckJob | WriteJob | SyncJob;
 
 /** What a {@link HashJob} finds. */
 export interface HashResult {
@@ -40,8 +54,15 @@ export interface CheckResult {
   readonly damaged: readonly number[];
 }
 
+/** What came of a {@link WriteJob}: the files that could not be written, by their place. */
+export interface WriteResult {
+  /** What the job had: else it would be garbage of the worker, which has little other and hardly ever collects it. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly failures: ReadonlyMap<number, JobFailure>;
+}
+
 /** What any job finds. */
-export type JobResult = HashResult | CheckResult | undefined;
+export type JobResult = HashResult | CheckResult | WriteResult | undefined;
 
 /** To the worker. */
 export type WorkerRequest =

@@ -305,6 +305,7 @@ export class HeldFile implements StoredFile {
   /** Deletes the file. Readers that are at it finish; everything else is refused from now on. */
   async remove(): Promise<void> {
     this.#end = new ShoalError('not_found', `file ${this.id} was removed`);
+    if (this.#deps.redo.covers(this.id)) await this.#forgetInLog();
     await this.#ledger.remove();
     await removeIfThere(this.#deps.paths.data(this.id));
     // Only now: a late reader may have opened it again meanwhile, and the file that has this path next is another.
@@ -317,6 +318,18 @@ export class HeldFile implements StoredFile {
     await this.#checking;
     await this.#ledger.settle();
     await this.#data.settle();
+  }
+
+  async #forgetInLog(): Promise<void> {
+    try {
+      await this.#deps.redo.add({ id: this.id });
+    } catch (error) {
+      // No removal is sure to survive a crash of the machine, and none should wait for a disk that is full.
+      this.#deps.log.warn(
+        { error, id: this.id },
+        'a file that is removed may come back when the machine goes down now',
+      );
+    }
   }
 
   async #finish(): Promise<void> {

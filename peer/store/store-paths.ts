@@ -12,11 +12,14 @@ export class StorePaths {
   readonly temporary: string;
   /** Has the folders of the files. */
   readonly files: string;
+  /** Has the logs from which small files are written again after a crash of the machine. */
+  readonly redo: string;
 
   constructor(dir: string) {
     this.lock = join(dir, 'lock');
     this.temporary = join(dir, 'tmp');
     this.files = join(dir, 'files');
+    this.redo = join(dir, 'redo');
   }
 
   /** The folder of a file, which it shares with those whose ids begin with the same two digits. */
@@ -37,6 +40,11 @@ export class StorePaths {
   /** Which chunks are held, while the file is not known to be whole and durable. */
   journal(id: string): string {
     return `${this.files}/${id.slice(0, 2)}/${id}${SUFFIX.journal}`;
+  }
+
+  /** One of the logs, by its number. */
+  redoLog(number: number): string {
+    return `${this.redo}/${number}`;
   }
 
   /** A new name in the folder of temporary files. */

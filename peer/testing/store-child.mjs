@@ -2,6 +2,7 @@
 //
 //   store-child.mjs write DIR    fetches one file, on from where it is; prints "held N", then "chunk N" for each new one
 //   store-child.mjs ingest DIR   takes in file after file; prints "progress" and "done ID"
+//   store-child.mjs small DIR    takes in small files, many at a time; prints "done ID" when one has its record
 //   store-child.mjs full DIR     DIR is a small disk of its own: runs it full; prints what happens as JSON
 
 import { createCipheriv, createHash } from 'node:crypto';
@@ -72,6 +73,18 @@ async function ingest() {
   }
 }
 
+async function small() {
+  for (let first = 0; ; first += 40) {
+    const puts = Array.from({ length: 40 }, async (_, i) => {
+      const bytes = contentOf((first + i) % 7 === 0 ? 0 : 500 + first + i, first + i);
+      const { file, sha256 } = await store.ingest({ bytes }, { ...patiently, onProgress: () => {} });
+      await file.setRecords([`record of ${sha256}`], { sha256 });
+      say(`done ${file.id}`);
+    });
+    await Promise.all(puts);
+  }
+}
+
 async function full() {
   const filler = join(root, 'filler');
   const fill = () => {
@@ -113,4 +126,4 @@ async function full() {
 }
 
 await store.open();
-await { write, ingest, full }[mode]();
+await { write, ingest, small, full }[mode]();

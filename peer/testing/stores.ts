@@ -90,11 +90,11 @@ export class StoreFixture {
     return join(this.dir, 'files', id.slice(0, 2), id + suffix);
   }
 
-  /** Names of all files in the store's folder but its lock. */
+  /** Names of all files in the store's folder but its lock and its logs. */
   everyFile(): string[] {
     return fs
       .readdirSync(this.dir, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile() && entry.name !== 'lock')
+      .filter((entry) => entry.isFile() && entry.name !== 'lock' && !entry.parentPath.endsWith('/redo'))
       .map((entry) => entry.name)
       .sort();
   }

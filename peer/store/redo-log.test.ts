@@ -1,0 +1,187 @@
+import fs from 'node:fs';
+import { createLogger } from '../../common/log.js';
+import type { StoredFile } from '../chunk-store.js';
+import { Hasher } from '../hasher.js';
+import { contentIn, contentOf, patiently, StoreFixture, sha256Of } from '../testing/stores.js';
+import { waitFor } from '../testing/wait-for.js';
+import { Folders } from './folders.js';
+import { encodeEntry, encodeHeader, HEADER_BYTES, readEntries, readHeader } from './redo-entry.js';
+import { RedoLog } from './redo-log.js';
+import { StorePaths } from './store-paths.js';
+import { Syncer } from './syncer.js';
+
+let fixture: StoreFixture;
+beforeEach(() => {
+  fixture = new StoreFixture();
+});
+afterEach(() => fixture.dispose());
+
+const contents = Array.from({ length: 30 }, (_, i) => contentOf(i * 700, i));
+
+/** Puts small files at once, each with its record. */
+async function putAll(): Promise<readonly StoredFile[]> {
+  const store = await fixture.open();
+  return Promise.all(
+    contents.map(async (bytes) => {
+      const { file, sha256 } = await store.ingest({ bytes }, patiently());
+      await file.setRecords([`record of ${sha256}`], { sha256 });
+      return file;
+    }),
+  );
+}
+
+const logs = () => fs.readdirSync(`${fixture.dir}/redo`).map((name) => `${fixture.dir}/redo/${name}`);
+
+/** Makes the logs some that were written before the machine started. */
+function pretendCrash(): void {
+  for (const path of logs()) {
+    const bytes = fs.readFileSync(path);
+    encodeHeader('another-boot').copy(bytes);
+    fs.writeFileSync(path, bytes);
+  }
+}
+
+/** Whether all contents are there, with their records, once the store is open. */
+async function expectAll(except: readonly string[] = []): Promise<void> {
+  const store = await fixture.open();
+  const kept = contents.filter((bytes) => !except.includes(sha256Of(bytes)));
+  expect(store.list()).toHaveLength(kept.length);
+  for (const file of store.list()) {
+    const bytes = await contentIn(file);
+    expect(kept.map(sha256Of)).toContain(sha256Of(bytes));
+    expect(file.records).toEqual([`record of ${sha256Of(bytes)}`]);
+  }
+}
+
+describe('small files, when the machine goes down', () => {
+  it('are there again, whatever the disk had of them', async () => {
+    const files = await putAll();
+    await fixture.close();
+    pretendCrash();
+    for (const [at, { id }] of files.entries()) {
+      const data = fixture.pathOf(id, '.data');
+      const info = fixture.pathOf(id, '.info');
+      if (at % 5 === 0) fs.rmSync(data);
+      if (at % 5 === 1) fs.rmSync(info);
+      if (at % 5 === 2) fs.writeFileSync(data, Buffer.alloc(contents[at]?.length ?? 0));
+      if (at % 5 === 3) fs.writeFileSync(info, '');
+      if (at % 5 === 4) for (const path of [data, info]) fs.rmSync(path);
+    }
+    await expectAll();
+    expect(logs()).toEqual([]);
+    expect(fixture.logged).toEqual([]);
+  });
+
+  it('stay removed that were', async () => {
+    const files = await putAll();
+    const store = await fixture.open();
+    const gone = files.slice(0, 10).map(({ id }) => id);
+    for (const id of gone) await store.remove(id);
+    await fixture.close();
+    pretendCrash();
+    await expectAll(contents.slice(0, 10).map(sha256Of));
+  });
+
+  it('have the newest of their records', async () => {
+    const [first] = await putAll();
+    const store = await fixture.open();
+    const file = store.get(first?.id ?? '');
+    await file?.setRecords(['a newer record'], { sha256: file.sha256 ?? '' });
+    await fixture.close();
+    pretendCrash();
+    fs.rmSync(fixture.pathOf(first?.id ?? '', '.info'));
+    expect((await fixture.open()).get(first?.id ?? '')?.records).toEqual(['a newer record']);
+  });
+
+  it('come back as far as the log was written', async () => {
+    const files = await putAll();
+    await fixture.close();
+    pretendCrash();
+    for (const { id } of files) fs.rmSync(fixture.pathOf(id, '.info'));
+    const [path = ''] = logs();
+    const whole = fs.readFileSync(path);
+    // In the middle of a record: what came before is there, nothing fails.
+    fs.writeFileSync(path, whole.subarray(0, whole.length - 100));
+    const store = await fixture.open();
+    expect(store.list().length).toBeGreaterThanOrEqual(contents.length - 1);
+    expect(fixture.logged).toEqual([]);
+  });
+
+  it('are synced one by one when the store opens next, and the log goes', async () => {
+    await putAll();
+    expect(logs()).toHaveLength(1);
+    await expectAll();
+    await waitFor('the log is settled', () => logs().length === 0);
+    await expectAll();
+  });
+});
+
+it('begins a new log when one is full, and lets go of the files in it once they are synced', async () => {
+  const hasher = new Hasher({ threads: 1 });
+  const paths = new StorePaths(fixture.dir);
+  const syncer = new Syncer();
+  await new Folders({ paths, syncer }).prepare();
+  const log = createLogger({ name: 'test', level: 'silent' });
+  const closing = new AbortController();
+  const redo = new RedoLog({ hasher, syncer, paths, log, boot: 'b', closing: closing.signal }, { logBytes: 2_000 });
+  await redo.open();
+  const ids = Array.from({ length: 40 }, (_, i) => i.toString(16).padStart(64, '0'));
+  for (const id of ids) {
+    const info = Buffer.from(`info of ${id}`);
+    await Promise.all([redo.add({ id, info }), redo.add({ id, info, data: Buffer.alloc(100) })]);
+    expect(redo.covers(id)).toBe(true);
+  }
+  await waitFor('the full logs are gone', () => logs().length === 1);
+  await waitFor('nothing goes through the log any more', () => !redo.covers(ids[0] ?? ''));
+  expect(redo.covers(ids.at(-1) ?? '')).toBe(true);
+  closing.abort();
+  await redo.close();
+  await hasher.close();
+});
+
+describe('the form of the log', () => {
+  const ids = ['a', 'b', 'c'].map((digit) => digit.repeat(64));
+  const entries = [
+    { id: ids[0] ?? '', info: Buffer.from('info'), data: Buffer.from('data') },
+    { id: ids[1] ?? '', info: Buffer.from('only info') },
+    { id: ids[2] ?? '' },
+    { id: ids[0] ?? '', info: Buffer.from('i'), data: Buffer.alloc(0) },
+  ];
+
+  function written(bytes: Buffer): number {
+    fs.mkdirSync(fixture.dir, { recursive: true });
+    fs.writeFileSync(`${fixture.dir}/log`, bytes);
+    return fs.openSync(`${fixture.dir}/log`, 'r');
+  }
+
+  it('gives back what was written, up to where it is damaged', () => {
+    const pieces = entries.map((entry) => Buffer.concat(encodeEntry(entry)));
+    const whole = Buffer.concat([encodeHeader('this-boot'), ...pieces]);
+    const ends = pieces.map(
+      (_, i) => HEADER_BYTES + pieces.slice(0, i + 1).reduce((sum, { length }) => sum + length, 0),
+    );
+    for (let at = 0; at < whole.length; at += 1) {
+      const damaged = Buffer.from(whole);
+      damaged[at] = (damaged[at] ?? 0) ^ 0x55;
+      for (const bytes of [whole.subarray(0, at), damaged]) {
+        const fd = written(bytes);
+        expect([...readEntries(fd)].length).toBe(
+          at < HEADER_BYTES && bytes === damaged ? 4 : ends.filter((end) => end <= at).length,
+        );
+        fs.closeSync(fd);
+      }
+    }
+    const fd = written(whole);
+    expect(readHeader(fd)).toBe('this-boot');
+    expect([...readEntries(fd)]).toEqual(entries.map((entry, i) => ({ ...entry, end: ends[i] })));
+    fs.closeSync(fd);
+  });
+
+  it('names no boot when there is no whole header', () => {
+    for (const bytes of [Buffer.alloc(0), Buffer.alloc(HEADER_BYTES), encodeHeader('b').subarray(0, 20)]) {
+      const fd = written(bytes);
+      expect(readHeader(fd)).toBeUndefined();
+      fs.closeSync(fd);
+    }
+  });
+});
