@@ -8,8 +8,8 @@ import { finishChunkFrame, newChunkFrame } from './chunk-codec.js';
 import type { AnswerStream } from './exchange-stream.js';
 import { SendQueue, type SentChunks } from './send-queue.js';
 
-/** The largest piece of a manifest, or of a download, in one message. */
-export const MAX_PART_BYTES = 1024 * 1024;
+/** The largest piece of a manifest in one message. */
+const MAX_PART_BYTES = 1024 * 1024;
 /** The largest piece of a chunk: two of them for each receiver are in memory at any time. */
 const CHUNK_PART_BYTES = 256 * 1024;
 

@@ -76,6 +76,20 @@ describe('Download', () => {
     expect(data.equals(content)).toBe(true);
   });
 
+  it('reads little ahead of who does not read', async () => {
+    const { peer: a, client } = await peer();
+    const fileId = await ingest(a, randomBytes(16 << 20));
+    const answers = client['Download']?.({ fileId }, ticket()) as Stream;
+    answers.on('error', () => undefined);
+    await once(answers, 'readable');
+    // As many turns as a sender would need for all of it that nobody holds back.
+    const { signal } = new AbortController();
+    for (let i = 0; i < 100; i += 1) await a.remote.info(a.holder.address, signal);
+    // A client like this one takes 1 MiB ahead by itself.
+    expect(a.sent.bytes).toBeLessThan(1.5 * (1 << 20));
+    answers.cancel();
+  });
+
   it('sends an empty file', async () => {
     const { peer: a, client } = await peer();
     const fileId = await ingest(a, Buffer.alloc(0));

@@ -24,6 +24,7 @@ import type { ReplicateRequest__Output } from '../../proto/gen/shoal/peer/v1/Rep
 import type { UploadHeader__Output } from '../../proto/gen/shoal/peer/v1/UploadHeader.js';
 import type { UploadRequest__Output } from '../../proto/gen/shoal/peer/v1/UploadRequest.js';
 import type { UploadResponse } from '../../proto/gen/shoal/peer/v1/UploadResponse.js';
+import { unlessAborted } from '../abort.js';
 import { toGrpcError } from '../grpc.js';
 import type { StoredFile } from '../stored-file.js';
 import { type RefusalReason, Refusals } from '../tls/refusals.js';
@@ -31,7 +32,7 @@ import type { TlsIdentity } from '../tls/tls-identity.js';
 import type { BufferPool } from '../wire/buffer-pool.js';
 import { CallServer, type CallServerOptions } from '../wire/call-server.js';
 import { type IncomingCall, refuseUnknownMethod } from '../wire/incoming-call.js';
-import { ExchangeSession, MAX_PART_BYTES } from './exchange-server.js';
+import { ExchangeSession } from './exchange-server.js';
 import { type ExchangeStream, overGrpc, overWire } from './exchange-stream.js';
 import type { Fetch } from './fetch.js';
 import { refuseMalformed, tolerant } from './malformed.js';
@@ -330,7 +331,7 @@ export class TransferServer {
   }
 
   async #download(call: ServerWritableStream<DownloadRequest__Output, DownloadResponse>): Promise<void> {
-    const { observer } = this.#deps;
+    const { observer, buffers } = this.#deps;
     await this.#stream('Download', call, async (signal) => {
       const { fileId, offset, length: wanted } = call.request;
       const { file, token } = await this.#authorizedFile(authorizationOf(call.metadata), fileId);
@@ -340,12 +341,17 @@ export class TransferServer {
       call.write({ header: { fileId, size, offset, length, sha256: file.sha256 ?? '' } });
       const fetch = this.#deps.activeFetch(fileId);
       const refetch = () => this.#deps.refetch(fileId, token);
-      for await (const bytes of readThrough({ fetch, refetch }, file, { offset, length }, signal)) {
-        for (let at = 0; at < bytes.length; at += MAX_PART_BYTES) {
-          const data = bytes.subarray(at, at + MAX_PART_BYTES);
-          observer.sentBytes('download', data.length);
-          if (!call.write({ data })) await drained(call, signal);
-        }
+      // One piece is read while the one before is sent: grpc-js alone would take sixteen, each copied into a message.
+      let sent: Promise<void> = Promise.resolve();
+      for await (const data of readThrough({ fetch, refetch, buffers }, file, { offset, length }, signal)) {
+        await unlessAborted(sent, signal);
+        observer.sentBytes('download', data.length);
+        sent = new Promise((resolve) => {
+          call.write({ data }, () => {
+            buffers.give(data);
+            resolve();
+          });
+        });
       }
     });
   }
