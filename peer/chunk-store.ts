@@ -396,7 +396,8 @@ export class ChunkStore {
       await this.#folders.provide(id);
       await settled([
         writer.write({ path: this.#paths.data(id), bytes }),
-        writer.write({ path: this.#paths.info(id), bytes: encodeInfo(info) }),
+        // In one step: half an info file is a damaged one, even of a file that nobody was told of.
+        writer.write({ path: this.#paths.info(id), temporary: this.#paths.newTemporary(), bytes: encodeInfo(info) }),
         ...(isDurable
           ? [this.#redo.add({ id, info: encodeInfo({ ...info, unsyncedBoot: undefined }), data: bytes })]
           : []),
