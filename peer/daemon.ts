@@ -3,6 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import pRetry from 'p-retry';
 import { abortError, ShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
@@ -205,7 +206,7 @@ function buildParts(config: PeerConfig, { log, tls }: { readonly log: Logger; re
   const smallFetcher = createSmallFetcher(shared, { peers });
   const retriever = new Retriever({ ...shared, fetcher, smallFetcher });
   const readiness = new Readiness({ membership });
-  const handOver = new HandOver({ ...shared, ...clock });
+  const handOver = new HandOver({ ...shared, ...clock, delay: (ms, signal) => delay(ms, undefined, { signal }) });
   const drain = new Drain({ ...shared, handOver }, { when: config.handOver, ...HAND_OVER_LIMITS });
   return {
     ...{ metrics, hasher, store, index, verifier, identity, membership, peerService, peers, buffers, tls },

@@ -15,6 +15,7 @@ function setUp(script: Script, { files = Object.keys(script), pageMs = 1_000 } =
   const asked: string[][] = [];
   const times = new Map<string, number>();
   const seen: HandOverProgress[] = [];
+  const pauses: number[] = [];
   let beats = 0;
   const held = files.map((fileId) => ({ id: fileId, size: 100, isComplete: true, records: ['r'] }));
   const answer = (fileId: string) => {
@@ -40,6 +41,10 @@ function setUp(script: Script, { files = Object.keys(script), pageMs = 1_000 } =
     },
     membership: { auth: () => ({ bearer: 't' }), peerName: 'p', incarnation: 'incarnation', beatNow: () => beats++ },
     now: () => clock.nowMs,
+    delay: async (ms, signal) => {
+      signal.throwIfAborted();
+      pauses.push(ms);
+    },
   });
   const run = (stuckMs = 0, signal = new AbortController().signal) =>
     handOver.run(
@@ -50,7 +55,7 @@ function setUp(script: Script, { files = Object.keys(script), pageMs = 1_000 } =
       },
       signal,
     );
-  return { run, asked, seen, held, beats: () => beats };
+  return { run, asked, seen, pauses, held, beats: () => beats };
 }
 
 describe('a hand-over', () => {
@@ -96,6 +101,18 @@ describe('a hand-over', () => {
     await expect(setUp({ [id(1)]: [away] }).run()).rejects.toBe(away);
     const ended = new ShoalError('conflict', 'taken back');
     await expect(setUp({ [id(1)]: ['copying'] }).run(0, AbortSignal.abort(ended))).rejects.toBe(ended);
+  });
+
+  test('leaves who is asked four fifths of the time, and half a second at least', async () => {
+    const slow = setUp({ [id(1)]: ['copying', 'safe'] }, { pageMs: 1_000 });
+    await slow.run();
+    expect(slow.pauses).toEqual([4_000]);
+    const quick = setUp({ [id(1)]: ['copying', 'safe'] }, { pageMs: 1 });
+    await quick.run();
+    expect(quick.pauses).toEqual([500]);
+    const away = setUp({ [id(1)]: ['copying', 'safe'] }, { pageMs: 60_000 });
+    await away.run();
+    expect(away.pauses).toEqual([5_000]);
   });
 
   test('asks about ten thousand files in pages', async () => {

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { abortError, toShoalError } from '../common/errors.js';
 import { type HandedOver, LIMITS } from '../index-server/api.js';
 import type { IndexClient } from '../index-server/client.js';
@@ -12,8 +11,11 @@ import type { Membership } from './membership.js';
  * about once more, because whoever had a copy may have gone meanwhile. Only such a last round ends well.
  */
 
-/** How long to wait before asking again about what is not safe. */
-const ROUND_MS = 500;
+/** How long to wait at least, and at most, before asking again about what is not safe. */
+const PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 5_000;
+/** The same in parts of the time that asking took: with many files it is work for the index, and for who copies them. */
+const PAUSE_PARTS = 4;
 
 /** Why a file is on no peer that stays, in the words of the index. */
 export type NotSafe = HandedOver['rest'][number]['state'];
@@ -45,6 +47,8 @@ export interface HandOverDeps {
   readonly index: Pick<IndexClient, 'handOver'>;
   readonly membership: Pick<Membership, 'auth' | 'peerName' | 'incarnation'> & { beatNow(): void };
   readonly now: () => number;
+  /** Resolves after some time, or rejects when the signal fires. */
+  readonly delay: (ms: number, signal: AbortSignal) => Promise<unknown>;
 }
 
 /** How long one may go on. */
@@ -73,6 +77,7 @@ export class HandOver {
     let asked: ReadonlySet<string> | undefined;
     let stuckSinceMs: number | undefined;
     for (;;) {
+      const beganMs = now();
       const held = this.#held();
       const ids = [...held.keys()].filter((id) => asked === undefined || asked.has(id));
       const left = await this.#ask(ids, held, { options, signal });
@@ -84,7 +89,7 @@ export class HandOver {
       if (left.some(({ state }) => MOVING.includes(state))) stuckSinceMs = undefined;
       else stuckSinceMs ??= now();
       if (stuckSinceMs !== undefined && now() - stuckSinceMs >= options.stuckMs) return outcome;
-      await this.#pause(signal);
+      await this.#pause(PAUSE_PARTS * (now() - beganMs), signal);
     }
   }
 
@@ -123,14 +128,14 @@ export class HandOver {
         if (!['conflict', 'not_found', 'unauthenticated'].includes(error.code)) throw error;
         options.onWaiting?.(error.message);
         membership.beatNow();
-        await this.#pause(signal);
+        await this.#pause(0, signal);
       }
     }
   }
 
-  async #pause(signal: AbortSignal): Promise<void> {
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
     try {
-      await delay(ROUND_MS, undefined, { signal });
+      await this.#deps.delay(Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, ms)), signal);
     } catch {
       throw abortError(signal);
     }
