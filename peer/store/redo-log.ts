@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Deferred } from '../../common/deferred.js';
 import type { Logger } from '../../common/log.js';
@@ -24,6 +25,7 @@ import type { Syncer } from './syncer.js';
 
 /** Logs whose files wait to be synced; who adds more waits too, so that three logs are the most that the disk has. */
 const OLD_LOGS = 2;
+const ENTRIES_IN_TURN = 20;
 
 const fdatasync = promisify(fs.fdatasync);
 
@@ -60,7 +62,8 @@ export class RedoLog {
   readonly #old = new Set<Log>();
   #lastNumber = 0;
   #waiting: Waiting[] = [];
-  #adding: Promise<void> | undefined;
+  #adding: Promise<void> = Promise.resolve();
+  #isAdding = false;
   #settling: Promise<void> = Promise.resolve();
 
   /** `logBytes` is how large a log may become. */
@@ -81,8 +84,7 @@ export class RedoLog {
       this.#lastNumber = number;
       const fd = fs.openSync(path, 'r');
       if (readHeader(fd) === boot) {
-        const ids = new Set([...readEntries(fd)].map(({ id }) => id));
-        this.#settle({ path, fd, end: HEADER_BYTES, ids });
+        this.#settle({ path, fd, end: HEADER_BYTES, ids: await idsIn(fd) });
         continue;
       }
       try {
@@ -98,9 +100,7 @@ export class RedoLog {
   add(entry: RedoEntry): Promise<void> {
     const waiting = { entry, added: new Deferred<void>() };
     this.#waiting.push(waiting);
-    this.#adding ??= this.#addAll().finally(() => {
-      this.#adding = undefined;
-    });
+    if (!this.#isAdding) this.#adding = this.#addAll();
     return waiting.added.promise;
   }
 
@@ -117,6 +117,7 @@ export class RedoLog {
   }
 
   async #addAll(): Promise<void> {
+    this.#isAdding = true;
     while (this.#waiting.length > 0) {
       const batch = this.#waiting;
       this.#waiting = [];
@@ -127,6 +128,8 @@ export class RedoLog {
         for (const { added } of batch) added.reject(storageError('writing to the log of the store', error));
       }
     }
+    // In the turn that has found nothing to wait: what comes after it begins anew.
+    this.#isAdding = false;
   }
 
   async #addBatch(entries: readonly RedoEntry[]): Promise<void> {
@@ -187,4 +190,16 @@ export class RedoLog {
     fs.rmSync(path, { force: true });
     await this.#deps.syncer.directory(this.#deps.paths.redo);
   }
+}
+
+/** Of which files a log tells. */
+async function idsIn(fd: number): Promise<Set<string>> {
+  const ids = new Set<string>();
+  let entries = 0;
+  for (const { id } of readEntries(fd)) {
+    ids.add(id);
+    entries += 1;
+    if (entries % ENTRIES_IN_TURN === 0) await turn();
+  }
+  return ids;
 }
