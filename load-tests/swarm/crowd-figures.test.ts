@@ -13,6 +13,7 @@ function runOf(nodes: readonly (readonly [began: number, finished: number | unde
     firstHolderBytes: 1_100_000,
     duplicateBytes: 20_000,
     cpuSeconds: 3,
+    peakBytes: 0,
     readings: [],
     incidentSeconds: undefined,
   };

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { endedChildrenCpuSeconds, usageOf } from '../transfer/process-usage.js';
+import { endedChildrenCpuSeconds, peakBytesOf, usageOf } from '../transfer/process-usage.js';
 import type { Crowd, CrowdFile } from './crowd.js';
 import type { Lab } from './lab.js';
 import type { Reading } from './link-traffic.js';
@@ -35,6 +35,8 @@ export interface CrowdRun {
   readonly cpuSeconds: number;
   /** Before the run; undefined where there is no such step. */
   readonly publishSeconds?: number | undefined;
+  /** The most memory that one of these programs took since it was started, as far as they still run. */
+  readonly peakBytes: number;
   readonly readings: readonly Reading[];
   /** When the incident came, in seconds from the start; undefined when there was none or its time never came. */
   readonly incidentSeconds: number | undefined;
@@ -98,6 +100,7 @@ class RunningCrowd {
       duplicateBytes: await crowd.duplicateBytes(),
       cpuSeconds: cpu,
       publishSeconds: crowd.publishSeconds,
+      peakBytes: Math.max(0, ...crowd.pids.map((pid) => peakBytesOf(pid) ?? 0)),
       readings: this.#readings,
       incidentSeconds: this.#incidentMs === undefined ? undefined : (this.#incidentMs - this.#beganMs) / 1000,
     };

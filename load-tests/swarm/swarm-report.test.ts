@@ -17,6 +17,7 @@ function runOf(seconds: number | undefined, duplicateBytes?: number, incidentSec
     firstHolderBytes: 2 ** 20,
     duplicateBytes,
     cpuSeconds: 0.5,
+    peakBytes: 150 * 2 ** 20,
     readings: [reading(0, 0), reading(1000, 500_000)],
     incidentSeconds,
   };
@@ -54,6 +55,16 @@ describe('the report', () => {
     expect(report).toContain(
       '| Shoal | 3 | 3 of 3 | 1.20 (1.10-1.50) | 1.14 (1.05-1.43) | 1.00 | 0.0 (0.0-1.0) | 0.5 |',
     );
+  });
+
+  it('tells of a folder how long it took to publish, and what memory it took', () => {
+    const system = { name: 'shoal', title: 'Shoal' } as const;
+    const runs = [{ ...runOf(1.2), publishSeconds: 3.2 }];
+    const scenarios = [{ scenario: { ...SCENARIO, files: 10 }, systems: [{ system, runs }] }];
+    expect(formatSwarmReport({ ...FINDINGS, scenarios })).toContain(
+      '- Shoal: publishing took 3.2 s before that; no program at a node took more than 150 MiB of memory.',
+    );
+    expect(report).not.toContain('publishing took');
   });
 
   it('counts who did not finish, and has no figure for what nobody told', () => {

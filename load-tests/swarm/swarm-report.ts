@@ -1,4 +1,4 @@
-import { formatSpread, markdownTable, spreadOf } from '../transfer/figures.js';
+import { formatMiB, formatSpread, markdownTable, spreadOf } from '../transfer/figures.js';
 import type { CrowdSystem } from './crowd.js';
 import { boundOf, type CrowdFigures, crowdFigures } from './crowd-figures.js';
 import type { CrowdRun } from './crowd-run.js';
@@ -114,7 +114,10 @@ function publishing({ files }: Scenario, systems: readonly SystemRuns[]): string
   const lines = systems.flatMap(({ system, runs }) => {
     const seconds = runs.flatMap(({ publishSeconds }) => publishSeconds ?? []);
     if (files === undefined || seconds.length === 0) return [];
-    return [`- ${system.title}: publishing took ${formatSpread(spreadOf(seconds), 1)} s before that.`];
+    const peak = formatMiB(Math.max(...runs.map(({ peakBytes }) => peakBytes)));
+    return [
+      `- ${system.title}: publishing took ${formatSpread(spreadOf(seconds), 1)} s before that; no program at a node took more than ${peak} of memory.`,
+    ];
   });
   return lines.length === 0 ? [] : ['', ...lines];
 }
