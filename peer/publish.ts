@@ -2,7 +2,7 @@ import { ShoalError, toShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
 import { LIMITS, nameProblem, type PublishBody, type Published, publishBodySchema } from '../index-server/api.js';
 import type { IndexClient } from '../index-server/client.js';
-import { unlessAborted } from './abort.js';
+import { neverAborted, unlessAborted } from './abort.js';
 import { CallBatches } from './call-batches.js';
 import type { ChunkStore, IngestSource, StoredFile } from './chunk-store.js';
 import type { IndexWait, WaitListener } from './index-wait.js';
@@ -21,8 +21,6 @@ import type { WorkGate } from './work-gate.js';
 const ASK_FIRST_BYTES = 1024 * 1024;
 /** With two calls at once the index works on one while the answer to the other is on its way. */
 const PUBLISH_BATCHES = { callsAtOnce: 2, questionsAtOnce: LIMITS.publishes, keyOf: (body: PublishBody) => body };
-/** A shared call goes on when one of those who wait for it goes away; the index client limits how long. */
-const UNLIMITED = new AbortController().signal;
 
 /** See the body of a publish in the index's contract. */
 export type PublishCondition = Pick<PublishBody, 'ifMatch' | 'ifNoneMatch'>;
@@ -95,7 +93,7 @@ export class Publisher {
     this.#deps = deps;
     this.#defaultReplicas = options.defaultReplicas;
     this.#batches = new CallBatches(
-      { ask: async (bodies, onBehalf) => index.publishMany(membership.auth(onBehalf), bodies, UNLIMITED) },
+      { ask: async (bodies, onBehalf) => index.publishMany(membership.auth(onBehalf), bodies, neverAborted()) },
       PUBLISH_BATCHES,
     );
   }

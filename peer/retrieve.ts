@@ -3,7 +3,7 @@ import { ShoalError, toShoalError } from '../common/errors.js';
 import { refProblem } from '../common/names.js';
 import { type Holder, isFileId, LIMITS, type Located } from '../index-server/api.js';
 import type { IndexClient } from '../index-server/client.js';
-import { unlessAborted } from './abort.js';
+import { neverAborted, unlessAborted } from './abort.js';
 import { type AskMany, CallBatches } from './call-batches.js';
 import type { ChunkStore, StoredFile } from './chunk-store.js';
 import { type IndexWait, isAway, type WaitListener } from './index-wait.js';
@@ -24,8 +24,6 @@ import type { TicketVerifier } from './tickets.js';
 const KNOWN_LOCATIONS = 1_000;
 /** With two calls at once the index works on one while the answer to the other is on its way. */
 const LOCATE_BATCHES = { callsAtOnce: 2, questionsAtOnce: LIMITS.locates, keyOf: (ref: string) => ref };
-/** A shared call goes on when one of those who wait for it goes away; the index client limits how long. */
-const UNLIMITED = new AbortController().signal;
 
 const BY_ID = 'while the index is away a file can only be fetched by its id';
 const PUBLIC_OR_KNOWN = 'while the index is away only public files can be fetched, and those fetched before';
@@ -73,7 +71,7 @@ export class Retriever {
     this.#deps = deps;
     const { index, membership } = deps;
     const ask: AskMany<string, Located> = async (refs, onBehalf) =>
-      index.locateMany(membership.auth(onBehalf), refs, UNLIMITED);
+      index.locateMany(membership.auth(onBehalf), refs, neverAborted());
     this.#batches = new CallBatches({ ask }, LOCATE_BATCHES);
   }
 
@@ -162,7 +160,7 @@ export class Retriever {
     const fetching = this.#deps.smallFetcher.fetch({
       ...{ id, size, record, holders: this.#others(file.holders) },
       ticket: visibility === 'public' ? '' : ticket,
-      otherwise: () => refetch().finished(UNLIMITED),
+      otherwise: () => refetch().finished(neverAborted()),
     });
     return unlessAborted(fetching, signal);
   }

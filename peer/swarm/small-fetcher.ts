@@ -1,5 +1,6 @@
 import type { Holder } from '../../index-server/api.js';
 import type { DownloadedFile__Output } from '../../proto/gen/shoal/peer/v1/DownloadedFile.js';
+import { neverAborted } from '../abort.js';
 import type { IngestOptions, IngestSource } from '../chunk-store.js';
 import { manifestOf } from '../manifest.js';
 import type { StoredFile } from '../stored-file.js';
@@ -114,8 +115,7 @@ export class SmallFetcher {
 
   async #keep({ id, record }: SmallFetch, bytes: Buffer): Promise<StoredFile> {
     const { records } = await this.#deps.checkRecords(id, [record]);
-    const untilClosed = new AbortController().signal;
-    const how = { signal: untilClosed, onProgress: () => {}, records, isDurable: false };
+    const how = { signal: neverAborted(), onProgress: () => {}, records, isDurable: false };
     const { file } = await this.#deps.store.ingest({ bytes }, how);
     return file;
   }
