@@ -31,6 +31,9 @@ export interface JobControl {
 /** What threads make of garbage is little: they work in buffers of their own. */
 const YOUNG_MIB = 2;
 
+/** Those that take turns with others so often that it is not worth the memory of another thread. */
+const SHORT_JOBS: ReadonlySet<Job['kind']> = new Set(['write', 'sync']);
+
 /** Of jobs that are over soon. */
 const UNWATCHED: JobControl = { signal: new AbortController().signal, onProgress: () => {} };
 
@@ -106,7 +109,7 @@ export class Hasher {
     const { signal } = control;
     if (signal.aborted) throw abortError(signal);
     if (this.#isClosed) throw closedError();
-    const worker = this.#thread();
+    const worker = SHORT_JOBS.has(job.kind) ? (this.#idlest() ?? this.#start()) : this.#thread();
     this.#lastId += 1;
     const id = this.#lastId;
     const given = job.kind === 'write' ? [job.bytes.buffer] : [];
@@ -140,12 +143,16 @@ export class Hasher {
 
   /** The thread with the fewest jobs, a new one as long as there may be more and all have some. */
   #thread(): HashThread {
-    const idlest = this.#threads.reduce<HashThread | undefined>(
+    const idlest = this.#idlest();
+    if (idlest !== undefined && (idlest.jobs === 0 || this.#threads.length >= this.#threadCount)) return idlest;
+    return this.#start();
+  }
+
+  #idlest(): HashThread | undefined {
+    return this.#threads.reduce<HashThread | undefined>(
       (best, thread) => (best === undefined || thread.jobs < best.jobs ? thread : best),
       undefined,
     );
-    if (idlest !== undefined && (idlest.jobs === 0 || this.#threads.length >= this.#threadCount)) return idlest;
-    return this.#start();
   }
 
   #start(): HashThread {

@@ -9,10 +9,10 @@ export const SMALL_FILE_BYTES = 256 * 1024;
 /** Files that are worked on at once, in one call. */
 export const SMALL_FILES_AT_ONCE = 128;
 
-/** Bytes of files in one message, or more by less than a file. */
-const BATCH_BYTES = 1024 * 1024;
+/** Bytes of files in one message, or more by less than a file: a message is in memory several times on its way. */
+const BATCH_BYTES = 256 * 1024;
 
-/** `items` in batches, each ended by the item with which it has a megabyte. */
+/** `items` in batches, each ended by the item with which it has a quarter of a megabyte. */
 export function* inBatches<T>(items: Iterable<T>, bytesOf: (item: T) => number): Generator<T[]> {
   let batch: T[] = [];
   let bytes = 0;

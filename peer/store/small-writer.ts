@@ -1,7 +1,7 @@
 import { Deferred } from '../../common/deferred.js';
 import type { Hasher } from '../hasher.js';
 
-const BATCH_BYTES = 1024 * 1024;
+const BATCH_BYTES = 512 * 1024;
 const NO_BYTES = new Uint8Array(0);
 
 /** A small file to write: at `path`, by a rename of `temporary` where something may be there already. */
