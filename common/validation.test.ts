@@ -1,11 +1,6 @@
 import { z } from 'zod';
-import {
-  listQuerySchema,
-  patchBodySchema,
-  publishBodySchema,
-  registerBodySchema,
-  searchQuerySchema,
-} from '../index-server/api.js';
+import { registerBodySchema } from '../index-server/api/accounts.js';
+import { listQuerySchema, patchBodySchema, publishBodySchema, searchQuerySchema } from '../index-server/api/files.js';
 import { checkInput, type InputPlace } from './validation.js';
 
 function sentences(schema: z.ZodType, value: unknown, place: InputPlace = 'body'): readonly string[] {

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { ShoalError } from '../common/errors.js';
-import { PEER_ACCOUNT, type Session, usernameSchema } from './api.js';
+import type { Session } from './api/accounts.js';
+import { PEER_ACCOUNT, usernameSchema } from './api/values.js';
 import { type CallerSession, PEER_ACCOUNT_ROW, tokenHash } from './auth.js';
 import type { Catalog, UserRow } from './catalog.js';
 import type { LoginLimiter } from './login-limiter.js';

@@ -1,6 +1,7 @@
 import { request as httpRequest } from 'node:http';
 import fc from 'fast-check';
-import { LIMITS, problemSchema } from './api.js';
+import { problemSchema } from './api/statements.js';
+import { LIMITS } from './api/values.js';
 import { idOf, TestIndex, type TestPeer } from './testing/test-index.js';
 
 /** A path, and a credential and method with which it is to be spoken to. */

@@ -1,6 +1,7 @@
 import pRetry from 'p-retry';
 import { abortError, ERROR_CODES, type ErrorCode, ShoalError } from '../common/errors.js';
-import { ON_BEHALF_HEADER, type Problem } from './api.js';
+import type { Problem } from './api/statements.js';
+import { ON_BEHALF_HEADER } from './api/values.js';
 
 /*
  * One request of the index client: sent, repeated where that does no harm, and its answer or failure understood. Below

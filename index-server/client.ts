@@ -1,33 +1,33 @@
 import { ShoalError } from '../common/errors.js';
+import type { Account, Session } from './api/accounts.js';
 import type {
-  Account,
-  AnnounceBody,
-  Announced,
   FileDetail,
   FilePage,
+  ListQuery,
+  Located,
+  PatchBody,
+  PublishBody,
+  Published,
+  PublishTicket,
+  SearchQuery,
+} from './api/files.js';
+import type {
+  AnnounceBody,
+  Announced,
   HandedOver,
   HandOverBody,
   HeartbeatAnswer,
   HeartbeatBody,
   JoinBody,
   Joined,
-  ListQuery,
-  Located,
-  LocatedMany,
-  PatchBody,
   Peer,
   Place,
   PublicKey,
-  PublishBody,
-  Published,
-  PublishedMany,
-  PublishTicket,
   ReportBody,
   Restored,
-  SearchQuery,
-  Session,
   WithdrawQuery,
-} from './api.js';
+} from './api/peers.js';
+import type { LocatedMany, PublishedMany } from './api/statements.js';
 import { type Call, errorOf, Transport } from './client-transport.js';
 
 /*

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { EnvReader } from '../common/env.js';
 import { LOG_LEVELS } from '../common/log.js';
 import { isLoopback } from '../common/loopback.js';
-import { LIMITS } from './api.js';
+import { LIMITS } from './api/values.js';
 
 /** Settings of the index server. Times are in milliseconds. */
 export interface IndexConfig {

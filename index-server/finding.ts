@@ -1,4 +1,6 @@
-import { type FileDetail, type FilePage, isFileId, LIMITS, type ListQuery, type Located } from './api.js';
+import { isFileId } from '../common/names.js';
+import type { FileDetail, FilePage, ListQuery, Located } from './api/files.js';
+import { LIMITS } from './api/values.js';
 import { type Caller, PEER_SUBJECT } from './auth.js';
 import type { Catalog, FileRow, ListedFile, Page, PageRequest, UserRow } from './catalog.js';
 import type { HolderDirectory } from './holder-directory.js';

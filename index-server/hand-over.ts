@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ShoalError } from '../common/errors.js';
-import type { HandedOver, Place } from './api.js';
+import type { HandedOver, Place } from './api/peers.js';
 import type { Catalog } from './catalog.js';
 import { HandOverPlan, type LeavingFile } from './hand-over-plan.js';
 import type { IndexMetrics } from './metrics.js';

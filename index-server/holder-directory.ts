@@ -1,4 +1,4 @@
-import type { Holder } from './api.js';
+import type { Holder } from './api/files.js';
 import type { Catalog } from './catalog.js';
 import type { PeerDirectory } from './peer-directory.js';
 

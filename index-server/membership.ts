@@ -10,8 +10,9 @@ import type {
   Joined,
   Peer,
   ReportBody,
-} from './api.js';
-import { LIMITS, recordsRevision } from './api.js';
+} from './api/peers.js';
+import { recordsRevision } from './api/peers.js';
+import { LIMITS } from './api/values.js';
 import { PEER_SUBJECT } from './auth.js';
 import type { Catalog, PeerRow } from './catalog.js';
 import type { IndexMetrics } from './metrics.js';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type ErrorCode, HTTP_STATUS } from '../common/errors.js';
-import { ON_BEHALF_HEADER, problemSchema } from './api.js';
+import { problemSchema } from './api/statements.js';
+import { ON_BEHALF_HEADER } from './api/values.js';
 import type { Access, AnyRoute, Section } from './routing.js';
 
 /*

@@ -1,4 +1,5 @@
-import { LIMITS, type Order } from './api.js';
+import type { Order } from './api/peers.js';
+import { LIMITS } from './api/values.js';
 import { PEER_SUBJECT } from './auth.js';
 import type { Catalog, FileRow, OrderRow, PeerRow } from './catalog.js';
 import type { HolderDirectory } from './holder-directory.js';

@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, Response } from 'express';
 import { type ErrorCode, HTTP_STATUS, ShoalError, toShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
-import type { Problem } from './api.js';
+import type { Problem } from './api/statements.js';
 
 /*
  * Failures as RFC 9457 problem details: the one place where an error becomes an answer. What nobody foresaw is logged

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { type ErrorCode, ShoalError, toShoalError } from '../common/errors.js';
-import type { FileDetail, PatchBody, Published, publishBodySchema } from './api.js';
+import type { FileDetail, PatchBody, Published, publishBodySchema } from './api/files.js';
 import type { Caller } from './auth.js';
 import type { Catalog, FilePatch, FileRow, TombstoneRow, UserRow } from './catalog.js';
 import type { Finding } from './finding.js';

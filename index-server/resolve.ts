@@ -1,5 +1,6 @@
 import { ShoalError } from '../common/errors.js';
-import { isFileId, LIMITS } from './api.js';
+import { isFileId } from '../common/names.js';
+import { LIMITS } from './api/values.js';
 import type { Catalog, FileRow, UserRow } from './catalog.js';
 
 /*

@@ -1,5 +1,6 @@
 import { ShoalError } from '../common/errors.js';
-import type { RecordClaims, Restored } from './api.js';
+import type { Restored } from './api/peers.js';
+import type { RecordClaims } from './api/statements.js';
 import { PEER_ACCOUNT_ROW } from './auth.js';
 import type { Catalog, FileRow, TombstoneRow } from './catalog.js';
 import type { IndexMetrics } from './metrics.js';

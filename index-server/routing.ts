@@ -2,7 +2,8 @@ import express, { type Express, type Request, type RequestHandler } from 'expres
 import type { z } from 'zod';
 import { type ErrorCode, ShoalError } from '../common/errors.js';
 import { checkInput } from '../common/validation.js';
-import { LIMITS, ON_BEHALF_HEADER, type TicketClaims } from './api.js';
+import type { TicketClaims } from './api/statements.js';
+import { LIMITS, ON_BEHALF_HEADER } from './api/values.js';
 import type { Authenticator, Caller } from './auth.js';
 import type { IndexMetrics } from './metrics.js';
 

@@ -1,4 +1,5 @@
-import { LIMITS, recordsRevision } from './api.js';
+import { recordsRevision } from './api/peers.js';
+import { LIMITS } from './api/values.js';
 import type { Catalog } from './catalog.js';
 import { idOf, TestIndex, type TestPeer } from './testing/test-index.js';
 

@@ -1,6 +1,8 @@
 import { ShoalError } from '../common/errors.js';
+import { nameProblem } from '../common/names.js';
 import type { Accounts, LoggedIn } from './accounts.js';
-import { LIMITS, nameProblem, registerBodySchema } from './api.js';
+import { registerBodySchema } from './api/accounts.js';
+import { LIMITS } from './api/values.js';
 import type { Caller } from './auth.js';
 import type { Catalog, FileRow, UserRow } from './catalog.js';
 import type { HolderDirectory } from './holder-directory.js';

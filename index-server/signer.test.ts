@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
-import type { RecordClaims } from './api.js';
+import type { RecordClaims } from './api/statements.js';
 import { openSigner, Signer } from './signer.js';
 
 const NOW = Date.UTC(2031, 0, 1);

@@ -3,7 +3,8 @@ import { link, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { calculateJwkThumbprint, compactVerify, exportJWK, jwtVerify } from 'jose';
 import { ShoalError } from '../common/errors.js';
-import { type PublicKey, type RecordClaims, recordClaimsSchema, type TicketClaims, ticketClaimsSchema } from './api.js';
+import type { PublicKey } from './api/peers.js';
+import { type RecordClaims, recordClaimsSchema, type TicketClaims, ticketClaimsSchema } from './api/statements.js';
 
 /*
  * What the index says under its own name. Records have no expiry and no audience, so that they can never pass for a

@@ -1,4 +1,5 @@
-import type { FileDetail, FileSummary, Holder, RecordClaims } from './api.js';
+import type { FileDetail, FileSummary, Holder } from './api/files.js';
+import type { RecordClaims } from './api/statements.js';
 import type { FileRow, ListedFile } from './catalog.js';
 
 /** A stored file as listings show it. */

@@ -1,7 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { ShoalError } from '../common/errors.js';
 import { createLogger } from '../common/log.js';
-import { type AnnounceBody, type Announced, LIMITS, recordsRevision } from '../index-server/api.js';
+import { type AnnounceBody, type Announced, recordsRevision } from '../index-server/api/peers.js';
+import { LIMITS } from '../index-server/api/values.js';
 import { Announcer, pagesOf } from './announcer.js';
 import type { StoredFile } from './chunk-store.js';
 import { PeerMetrics } from './metrics.js';

@@ -1,7 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { toShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
-import { type AnnounceBody, type Announced, LIMITS, recordsRevision } from '../index-server/api.js';
+import { type AnnounceBody, type Announced, recordsRevision } from '../index-server/api/peers.js';
+import { LIMITS } from '../index-server/api/values.js';
 import type { IndexClient } from '../index-server/client.js';
 import type { ChunkStore, StoredFile } from './chunk-store.js';
 import { indexResult, type Membership } from './membership.js';

@@ -1,6 +1,6 @@
 import { Deferred } from '../common/deferred.js';
 import { ShoalError } from '../common/errors.js';
-import type { Located } from '../index-server/api.js';
+import type { Located } from '../index-server/api/files.js';
 import { CallBatches } from './call-batches.js';
 
 type Answers = readonly (Located | ShoalError)[];

@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { EnvReader } from '../common/env.js';
 import { LOG_LEVELS } from '../common/log.js';
 import { isLoopback } from '../common/loopback.js';
-import { addressSchema, LIMITS, peerNameSchema } from '../index-server/api.js';
+import { addressSchema, LIMITS, peerNameSchema } from '../index-server/api/values.js';
 import { HAND_OVER_TIMES, type HandOverTime } from './drain.js';
 import type { TlsFiles } from './tls/tls-files.js';
 

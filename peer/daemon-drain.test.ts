@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Place } from '../index-server/api.js';
+import type { Place } from '../index-server/api/peers.js';
 import { isLive, startIndex, startPeer, startSwarm, type TestIndex, type TestPeer } from './testing/harness.js';
 import { metricOf } from './testing/metric-of.js';
 import { PeerUser } from './testing/peer-user.js';

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ShoalError } from '../common/errors.js';
-import type { Peer } from '../index-server/api.js';
+import type { Peer } from '../index-server/api/peers.js';
 import { Doctor, type DoctorDeps, type Finding } from './doctor.js';
 import type { Membership } from './membership.js';
 

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toShoalError } from '../common/errors.js';
-import type { Peer } from '../index-server/api.js';
+import type { Peer } from '../index-server/api/peers.js';
 import type { IndexClient } from '../index-server/client.js';
 import type { ChunkStore } from './chunk-store.js';
 import type { LivePeer, Membership } from './membership.js';

@@ -1,6 +1,7 @@
 import { ShoalError } from '../common/errors.js';
 import { createLogger } from '../common/log.js';
-import { type HandedOver, LIMITS } from '../index-server/api.js';
+import type { HandedOver } from '../index-server/api/peers.js';
+import { LIMITS } from '../index-server/api/values.js';
 import type { ChunkStore } from './chunk-store.js';
 import { HandOver, type HandOverProgress, type NotSafe } from './hand-over.js';
 import { IndexWait } from './index-wait.js';

@@ -1,5 +1,6 @@
 import { abortError, toShoalError } from '../common/errors.js';
-import { type HandedOver, LIMITS } from '../index-server/api.js';
+import type { HandedOver } from '../index-server/api/peers.js';
+import { LIMITS } from '../index-server/api/values.js';
 import type { IndexClient } from '../index-server/client.js';
 import type { ChunkStore } from './chunk-store.js';
 import type { IndexWait, WaitListener } from './index-wait.js';

@@ -1,7 +1,7 @@
 import { open, readFile, rename } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Logger } from '../common/log.js';
-import type { PublicKey } from '../index-server/api.js';
+import type { PublicKey } from '../index-server/api/peers.js';
 
 const memorySchema = z.object({
   keys: z.array(z.object({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string(), kid: z.string() })),

@@ -1,6 +1,7 @@
 import { ShoalError } from '../common/errors.js';
 import { createLogger } from '../common/log.js';
-import type { Located, Order } from '../index-server/api.js';
+import type { Located } from '../index-server/api/files.js';
+import type { Order } from '../index-server/api/peers.js';
 import type { Signer } from '../index-server/signer.js';
 import type { StoredFile } from './chunk-store.js';
 import { OrderRunner } from './orders.js';

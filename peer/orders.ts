@@ -1,6 +1,7 @@
 import { ShoalError, toShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
-import type { Holder, Order } from '../index-server/api.js';
+import type { Holder } from '../index-server/api/files.js';
+import type { Order } from '../index-server/api/peers.js';
 import type { IndexClient } from '../index-server/client.js';
 import type { ChunkStore, StoredFile } from './chunk-store.js';
 import type { Membership } from './membership.js';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ShoalError } from '../common/errors.js';
 import { createLogger } from '../common/log.js';
-import type { Located, PublishBody, Published } from '../index-server/api.js';
+import type { Located, PublishBody, Published } from '../index-server/api/files.js';
 import type { Signer } from '../index-server/signer.js';
 import { ChunkStore } from './chunk-store.js';
 import { Hasher } from './hasher.js';

@@ -1,6 +1,8 @@
 import { ShoalError, toShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
-import { LIMITS, nameProblem, type PublishBody, type Published, publishBodySchema } from '../index-server/api.js';
+import { nameProblem } from '../common/names.js';
+import { type PublishBody, type Published, publishBodySchema } from '../index-server/api/files.js';
+import { LIMITS } from '../index-server/api/values.js';
 import type { IndexClient } from '../index-server/client.js';
 import { neverAborted, unlessAborted } from './abort.js';
 import { CallBatches } from './call-batches.js';

@@ -1,4 +1,5 @@
-import { LIMITS, type RecordClaims } from '../index-server/api.js';
+import type { RecordClaims } from '../index-server/api/statements.js';
+import { LIMITS } from '../index-server/api/values.js';
 import type { Signer } from '../index-server/signer.js';
 import { claimsOf, isPublic, mergeRecord, recordsBeyond } from './records.js';
 import { claimsFor, newSigner } from './testing/signatures.js';

@@ -1,4 +1,5 @@
-import { LIMITS, type RecordClaims } from '../index-server/api.js';
+import type { RecordClaims } from '../index-server/api/statements.js';
+import { LIMITS } from '../index-server/api/values.js';
 
 /*
  * Records kept beside a file. They were verified when they were taken in, so what is here only reads them.

@@ -1,6 +1,6 @@
 import { ShoalError } from '../common/errors.js';
 import { createLogger } from '../common/log.js';
-import type { Located } from '../index-server/api.js';
+import type { Located } from '../index-server/api/files.js';
 import type { Signer } from '../index-server/signer.js';
 import type { StoredFile } from './chunk-store.js';
 import { IndexWait } from './index-wait.js';

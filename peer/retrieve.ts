@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { ShoalError, toShoalError } from '../common/errors.js';
-import { refProblem } from '../common/names.js';
-import { type Holder, isFileId, LIMITS, type Located } from '../index-server/api.js';
+import { isFileId, refProblem } from '../common/names.js';
+import type { Holder, Located } from '../index-server/api/files.js';
+import { LIMITS } from '../index-server/api/values.js';
 import type { IndexClient } from '../index-server/client.js';
 import { neverAborted, unlessAborted } from './abort.js';
 import { type AskMany, CallBatches } from './call-batches.js';

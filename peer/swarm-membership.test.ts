@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { ShoalError } from '../common/errors.js';
-import type { HeartbeatAnswer, HeartbeatBody, JoinBody, Joined } from '../index-server/api.js';
+import type { HeartbeatAnswer, HeartbeatBody, JoinBody, Joined } from '../index-server/api/peers.js';
 import type { KnownSwarm } from './membership-memory.js';
 import { PeerMetrics } from './metrics.js';
 import { SwarmMembership } from './swarm-membership.js';

@@ -1,6 +1,6 @@
 import { ShoalError, toShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
-import type { HeartbeatAnswer, Joined, PublicKey } from '../index-server/api.js';
+import type { HeartbeatAnswer, Joined, PublicKey } from '../index-server/api/peers.js';
 import type { Auth, IndexClient } from '../index-server/client.js';
 import { indexResult, type LivePeer, type Membership, type MembershipState } from './membership.js';
 import type { MembershipMemory } from './membership-memory.js';

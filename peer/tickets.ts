@@ -1,12 +1,12 @@
 import { type CompactJWSHeaderParameters, compactVerify, errors, type JWTHeaderParameters, jwtVerify } from 'jose';
 import { ShoalError } from '../common/errors.js';
+import type { PublicKey } from '../index-server/api/peers.js';
 import {
-  type PublicKey,
   type RecordClaims,
   recordClaimsSchema,
   type TicketClaims,
   ticketClaimsSchema,
-} from '../index-server/api.js';
+} from '../index-server/api/statements.js';
 
 /** The audience that every ticket names, so that nothing else which the index signs passes for one. */
 const TICKET_AUDIENCE = 'shoal-peer';

@@ -1,7 +1,7 @@
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { ShoalError, toShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
-import type { TicketClaims } from '../index-server/api.js';
+import type { TicketClaims } from '../index-server/api/statements.js';
 import type { IndexClient } from '../index-server/client.js';
 import type { UploadHeader__Output } from '../proto/gen/shoal/peer/v1/UploadHeader.js';
 import type { ChunkStore } from './chunk-store.js';

@@ -31,13 +31,13 @@ const WALLS = [
   },
   {
     inside: /^peer\//,
-    mayImport: /^(peer|common|proto\/gen)\/|^index-server\/(api|client)\.js$/,
+    mayImport: /^(peer|common|proto\/gen)\/|^index-server\/(api\/.*|client)\.js$/,
     reason: 'a peer knows of the index server what goes over the network: index-server/api and index-server/client',
   },
   {
     inside: /^load-tests\//,
     mayImport:
-      /^(load-tests|common|proto\/gen)\/|^index-server\/(api|client|catalog|open-catalog)\.js$|^peer\/(.*\/)?(chunk-picker|chunk-set|manifest|picker-options|send-queue)\.js$/,
+      /^(load-tests|common|proto\/gen)\/|^index-server\/(api\/.*|client|catalog|open-catalog)\.js$|^peer\/(.*\/)?(chunk-picker|chunk-set|manifest|picker-options|send-queue)\.js$/,
     reason:
       'load tests drive the programs from outside; of their code they take the pure modules, the index client, and the catalogue to fill one',
   },

@@ -8,7 +8,7 @@ describe('a module may import', () => {
     ['index-server/app.ts', '../common/errors.js'],
     ['index-server/app.ts', 'express'],
     ['peer/fetch.ts', '../index-server/client.js'],
-    ['peer/swarm/remote-peer.ts', '../../index-server/api.js'],
+    ['peer/swarm/remote-peer.ts', '../../index-server/api/files.js'],
     ['peer/swarm/remote-peer.ts', '../../proto/gen/peer.js'],
     ['peer/http-door.ts', 'express'],
     ['peer/http/app.ts', 'express'],
@@ -26,7 +26,7 @@ describe('a module may import', () => {
 describe('a module may not import', () => {
   test.each([
     ['common/env.ts', '../peer/fetch.js', /common is what both programs need/],
-    ['common/env.ts', '../index-server/api.js', /common is what both programs need/],
+    ['common/env.ts', '../index-server/api/files.js', /common is what both programs need/],
     ['index-server/app.ts', '../peer/manifest.js', /works without any peer/],
     ['peer/fetch.ts', '../index-server/catalog.js', /goes over the network/],
     ['peer/swarm/neighbour.ts', '../../index-server/app.js', /goes over the network/],

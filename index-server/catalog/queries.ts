@@ -1,5 +1,5 @@
 import { ShoalError } from '../../common/errors.js';
-import { LIMITS } from '../api.js';
+import { LIMITS } from '../api/values.js';
 import type { FileRow, ListedFile, ListFilter, PageRequest, Reader } from '../catalog.js';
 import { decodePageToken, encodePageToken, type Position } from '../page-token.js';
 import { gramOf, hasWords, isCut, wordsOf } from '../search-words.js';

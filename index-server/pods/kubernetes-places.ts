@@ -1,7 +1,7 @@
 import type { KubeConfig } from '@kubernetes/client-node';
 import { ShoalError, toShoalError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
-import type { Place } from '../api.js';
+import type { Place } from '../api/peers.js';
 import { getKubernetes, textOf } from './kubernetes-http.js';
 import { type PeerPlaces, placeIn, statefulSetSchema } from './peer-places.js';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Place } from '../api.js';
+import type { Place } from '../api/peers.js';
 
 /*
  * Whether a peer whose pod ends comes back. Pure but for the interface.

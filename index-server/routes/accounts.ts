@@ -3,11 +3,11 @@ import type { Accounts } from '../accounts.js';
 import {
   accountSchema,
   loginBodySchema,
-  PEER_ACCOUNT,
   passwordBodySchema,
   registerBodySchema,
   sessionSchema,
-} from '../api.js';
+} from '../api/accounts.js';
+import { PEER_ACCOUNT } from '../api/values.js';
 import type { Caller, CallerSession } from '../auth.js';
 import { type AnyRoute, route } from '../routing.js';
 

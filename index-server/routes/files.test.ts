@@ -1,5 +1,5 @@
 import { ShoalError } from '../../common/errors.js';
-import type { Located } from '../api.js';
+import type { Located } from '../api/files.js';
 import { fileBody, idOf, TestIndex, type TestPeer } from '../testing/test-index.js';
 
 const password = 'correct horse';

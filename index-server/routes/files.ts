@@ -3,22 +3,20 @@ import { ShoalError, toShoalError } from '../../common/errors.js';
 import {
   fileDetailSchema,
   filePageSchema,
-  type LocatedMany,
   listQuerySchema,
   locateBodySchema,
-  locatedManySchema,
   locatedSchema,
   locateManyBodySchema,
   patchBodySchema,
   publishBodySchema,
-  publishedManySchema,
   publishedSchema,
   publishManyBodySchema,
   publishTicketSchema,
-  refSchema,
   removedSchema,
   searchQuerySchema,
-} from '../api.js';
+} from '../api/files.js';
+import { type LocatedMany, locatedManySchema, publishedManySchema } from '../api/statements.js';
+import { refSchema } from '../api/values.js';
 import type { Caller } from '../auth.js';
 import type { Finding } from '../finding.js';
 import { problemOf } from '../problem.js';

@@ -1,4 +1,4 @@
-import { LIMITS } from '../api.js';
+import { LIMITS } from '../api/values.js';
 import { eventually, idOf, TestIndex, type TestPeer } from '../testing/test-index.js';
 
 const LEASE_MS = 10_000;

@@ -1,4 +1,4 @@
-import { type Order, recordsRevision } from '../api.js';
+import { type Order, recordsRevision } from '../api/peers.js';
 import { peerRow } from '../testing/catalog-rows.js';
 import { eventually, idOf, TestIndex, type TestPeer } from '../testing/test-index.js';
 

@@ -10,14 +10,14 @@ import {
   joinBodySchema,
   joinedSchema,
   keysSchema,
-  peerNameSchema,
   peersSchema,
   placeSchema,
   reportBodySchema,
   restoreBodySchema,
   restoredSchema,
   withdrawQuerySchema,
-} from '../api.js';
+} from '../api/peers.js';
+import { peerNameSchema } from '../api/values.js';
 import type { Caller } from '../auth.js';
 import type { HandOver } from '../hand-over.js';
 import type { Membership } from '../membership.js';

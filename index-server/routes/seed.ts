@@ -6,7 +6,7 @@ import {
   seedLogoutBodySchema,
   seedResultSchema,
   seedSearchBodySchema,
-} from '../api.js';
+} from '../api/original.js';
 import { type AnyRoute, route } from '../routing.js';
 import type { SeedFlows } from '../seed.js';
 

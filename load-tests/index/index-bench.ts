@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { setHeapGrowth } from '../../common/heap-growth.js';
-import { recordsRevision } from '../../index-server/api.js';
+import { recordsRevision } from '../../index-server/api/peers.js';
 import { IndexClient } from '../../index-server/client.js';
 import { describeMachine } from '../transfer/machine.js';
 import { usageOf } from '../transfer/process-usage.js';

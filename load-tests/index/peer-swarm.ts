@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type HeartbeatAnswer, type Joined, LIMITS } from '../../index-server/api.js';
+import type { HeartbeatAnswer, Joined } from '../../index-server/api/peers.js';
+import { LIMITS } from '../../index-server/api/values.js';
 import { LoadClient } from './load-client.js';
 import { type Percentiles, percentilesOf } from './percentiles.js';
 import { filesHeldBy, idOf, peerNameOf } from './planned-catalogue.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { nameProblem } from '../../common/names.js';
-import { recordClaimsSchema } from '../../index-server/api.js';
+import { recordClaimsSchema } from '../../index-server/api/statements.js';
 import { wordsOf } from '../../index-server/search-words.js';
 import { animalOf, filesHeldBy, isPublic, nameOf, plannedFile, projectPrefix } from './planned-catalogue.js';
 import { publicFile } from './questions.js';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { RecordClaims } from '../../index-server/api.js';
+import type { RecordClaims } from '../../index-server/api/statements.js';
 
 /*
  * What the catalogue of a measurement holds, as arithmetic: any process can tell file number 123,456 without a list of

@@ -1,7 +1,8 @@
 import { createPrivateKey, type KeyObject, randomBytes, randomUUID, sign } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LIMITS, type RecordClaims } from '../../index-server/api.js';
+import type { RecordClaims } from '../../index-server/api/statements.js';
+import { LIMITS } from '../../index-server/api/values.js';
 import { type Auth, IndexClient } from '../../index-server/client.js';
 import type { BenchSwarm } from './environment.js';
 

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FilePage, ListQuery } from '../../index-server/api.js';
+import type { FilePage, ListQuery } from '../../index-server/api/files.js';
 import { type BenchEnvironment, type BenchPeer, runShoal, withSwarm } from './environment.js';
 import { type Spread, spreadOf } from './figures.js';
 import { fillCatalogue, type IndexSeat, nameOfFile, takeSeat } from './full-catalogue.js';

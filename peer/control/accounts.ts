@@ -1,5 +1,5 @@
 import { ShoalError } from '../../common/errors.js';
-import type { Session } from '../../index-server/api.js';
+import type { Session } from '../../index-server/api/accounts.js';
 import type { IndexClient } from '../../index-server/client.js';
 import type { ChangePasswordRequest__Output } from '../../proto/gen/shoal/control/v1/ChangePasswordRequest.js';
 import type { ControlServiceHandlers } from '../../proto/gen/shoal/control/v1/ControlService.js';

@@ -1,5 +1,5 @@
 import { ShoalError } from '../../common/errors.js';
-import type { ListQuery, SearchQuery } from '../../index-server/api.js';
+import type { ListQuery, SearchQuery } from '../../index-server/api/files.js';
 import type { IndexClient } from '../../index-server/client.js';
 import type { ControlServiceHandlers } from '../../proto/gen/shoal/control/v1/ControlService.js';
 import type { FindRequest__Output } from '../../proto/gen/shoal/control/v1/FindRequest.js';

@@ -1,4 +1,5 @@
-import type { FileSummary, RecordClaims } from '../../index-server/api.js';
+import type { FileSummary } from '../../index-server/api/files.js';
+import type { RecordClaims } from '../../index-server/api/statements.js';
 import type { FileEntry } from '../../proto/gen/shoal/control/v1/FileEntry.js';
 import { claimsOf } from '../records.js';
 import type { StoredFile } from '../stored-file.js';

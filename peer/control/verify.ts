@@ -1,5 +1,5 @@
 import { ShoalError, toShoalError } from '../../common/errors.js';
-import { isFileId } from '../../index-server/api.js';
+import { isFileId } from '../../common/names.js';
 import type { ControlServiceHandlers } from '../../proto/gen/shoal/control/v1/ControlService.js';
 import type { VerifyRequest__Output } from '../../proto/gen/shoal/control/v1/VerifyRequest.js';
 import type { VerifyResponse } from '../../proto/gen/shoal/control/v1/VerifyResponse.js';

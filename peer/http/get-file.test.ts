@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { ShoalError } from '../../common/errors.js';
-import type { Holder, Located } from '../../index-server/api.js';
+import type { Holder, Located } from '../../index-server/api/files.js';
 import type { Signer } from '../../index-server/signer.js';
 import { IndexWait } from '../index-wait.js';
 import { PeerMetrics } from '../metrics.js';

@@ -1,5 +1,5 @@
 import { toShoalError } from '../../common/errors.js';
-import { isFileId } from '../../index-server/api.js';
+import { isFileId } from '../../common/names.js';
 import type { Retrieved } from '../retrieve.js';
 import type { StoredFile } from '../stored-file.js';
 import type { Fetch } from '../swarm/fetch.js';

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { isFileId } from '../../index-server/api.js';
+import { isFileId } from '../../common/names.js';
 import type { PublishCondition } from '../publish.js';
 
 /** Entity tags, and whether they are weak. */

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Response } from 'express';
 import { type ErrorCode, HTTP_STATUS, ShoalError, toShoalError } from '../../common/errors.js';
-import type { Problem } from '../../index-server/api.js';
+import type { Problem } from '../../index-server/api/statements.js';
 
 /*
  * Failures as RFC 9457 problem details. What nobody foresaw is for the log; the caller is told that it happened.

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { ShoalError } from '../../common/errors.js';
-import { LIMITS, tagsSchema, usernameSchema } from '../../index-server/api.js';
+import { LIMITS, tagsSchema, usernameSchema } from '../../index-server/api/values.js';
 
 /** What the headers of a PUT say about the file. */
 export interface PublishHeaders {

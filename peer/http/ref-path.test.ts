@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { nameProblem } from '../../index-server/api.js';
+import { nameProblem } from '../../common/names.js';
 import { nameOfTarget, refOfTarget, targetOfRef } from './ref-path.js';
 
 const ID = 'ab'.repeat(32);

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { toShoalError } from '../../common/errors.js';
-import type { seedFoundSchema } from '../../index-server/api.js';
+import type { seedFoundSchema } from '../../index-server/api/original.js';
 import type { HttpDoorDeps } from './deps.js';
 import { detailOf } from './problem.js';
 

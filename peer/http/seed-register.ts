@@ -1,5 +1,5 @@
 import { toShoalError } from '../../common/errors.js';
-import type { FileDetail } from '../../index-server/api.js';
+import type { FileDetail } from '../../index-server/api/files.js';
 import type { HttpDoorDeps } from './deps.js';
 import { detailOf } from './problem.js';
 import { statOf } from './stat-of.js';

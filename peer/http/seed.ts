@@ -3,12 +3,12 @@ import { z } from 'zod';
 import { HTTP_STATUS, ShoalError, toShoalError } from '../../common/errors.js';
 import { checkInput } from '../../common/validation.js';
 import {
-  LIMITS,
   seedFoundSchema,
   seedIndexedSchema,
   seedLoginBodySchema,
   seedResultSchema,
-} from '../../index-server/api.js';
+} from '../../index-server/api/original.js';
+import { LIMITS } from '../../index-server/api/values.js';
 import { clientGone } from './abort.js';
 import { discardBody, limitIdle, sendContinue } from './body-intake.js';
 import type { Admitted, HttpDoorDeps, HttpDoorOptions } from './deps.js';

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, link, lstat, mkdir, open, readdir, realpath, unlink } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { abortError, ShoalError } from '../../common/errors.js';
-import { nameProblem } from '../../index-server/api.js';
+import { nameProblem } from '../../common/names.js';
 
 /** What became of a file that was received into the share folder. */
 export type Received = 'saved' | 'already here' | 'differs';

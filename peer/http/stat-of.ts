@@ -1,5 +1,5 @@
 import { toShoalError } from '../../common/errors.js';
-import type { FileDetail } from '../../index-server/api.js';
+import type { FileDetail } from '../../index-server/api/files.js';
 import type { Auth, IndexClient } from '../../index-server/client.js';
 
 /** What the index knows of a reference; undefined when it is free. */

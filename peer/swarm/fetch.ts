@@ -1,6 +1,6 @@
 import { ShoalError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
-import type { Holder } from '../../index-server/api.js';
+import type { Holder } from '../../index-server/api/files.js';
 import type { Manifest } from '../manifest.js';
 import type { StoredFile } from '../stored-file.js';
 import type { RemotePeers } from './remote-peer.js';

@@ -1,6 +1,6 @@
 import { Deferred } from '../../common/deferred.js';
 import { ShoalError, toShoalError } from '../../common/errors.js';
-import type { Holder } from '../../index-server/api.js';
+import type { Holder } from '../../index-server/api/files.js';
 import { waitingText } from '../index-wait.js';
 import type { Manifest } from '../manifest.js';
 import type { StoredFile } from '../stored-file.js';

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Holder } from '../../index-server/api.js';
+import type { Holder } from '../../index-server/api/files.js';
 import { manifestOf } from '../manifest.js';
 import { SMALL_FILE_BYTES } from '../small-files.js';
 import type { StoredFile } from '../stored-file.js';

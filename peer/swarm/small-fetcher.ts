@@ -1,4 +1,4 @@
-import type { Holder } from '../../index-server/api.js';
+import type { Holder } from '../../index-server/api/files.js';
 import type { DownloadedFile__Output } from '../../proto/gen/shoal/peer/v1/DownloadedFile.js';
 import { neverAborted } from '../abort.js';
 import type { IngestOptions, IngestSource } from '../chunk-store.js';

@@ -12,8 +12,9 @@ import {
 import { HealthImplementation } from 'grpc-health-check';
 import { ShoalError, toShoalError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
+import { isFileId } from '../../common/names.js';
 import { VERSION } from '../../common/version.js';
-import { isFileId, type TicketClaims } from '../../index-server/api.js';
+import type { TicketClaims } from '../../index-server/api/statements.js';
 import type { DownloadManyRequest__Output } from '../../proto/gen/shoal/peer/v1/DownloadManyRequest.js';
 import type { DownloadManyResponse } from '../../proto/gen/shoal/peer/v1/DownloadManyResponse.js';
 import type { DownloadRequest__Output } from '../../proto/gen/shoal/peer/v1/DownloadRequest.js';

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import type { RecordClaims } from '../../index-server/api.js';
+import type { RecordClaims } from '../../index-server/api/statements.js';
 import { Signer } from '../../index-server/signer.js';
 
 /** A signer as an index has one, with a key of its own. */
