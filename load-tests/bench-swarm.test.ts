@@ -42,7 +42,9 @@ withMeans('npm run bench:swarm, as root', () => {
       expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
       expect(stdout).toContain('### 130 files of 8,065 bytes to 2 peers at 200 Mbit/s');
       expect(stdout).toMatch(/^\| Shoal \| 1 \| 2 of 2 \|/m);
-      expect(stdout).toMatch(/^- Shoal: publishing took \d+\.\d s before that\.$/m);
+      expect(stdout).toMatch(
+        /^- Shoal: publishing took \d+\.\d s before that; no program at a node took more than \d+ MiB of memory\.$/m,
+      );
     },
     LIMIT_MS,
   );
