@@ -61,9 +61,6 @@ export interface HandOverOptions extends WaitListener {
   readonly onProgress: (progress: HandOverProgress, left: readonly SoleCopy[]) => void;
 }
 
-/** These are about to be safe; with the others nothing happens until somebody joins, makes room, or the index learns. */
-const MOVING: readonly NotSafe[] = ['copying'];
-
 /** Gives to other peers what only this one has. It must say in its heartbeats that it is draining. */
 export class HandOver {
   readonly #deps: HandOverDeps;
@@ -87,7 +84,8 @@ export class HandOver {
       if (left.length === 0 && asked === undefined) return outcome;
       asked = left.length === 0 ? undefined : new Set(left.map(({ id }) => id));
       if (left.length === 0) continue;
-      if (left.some(({ state }) => MOVING.includes(state))) stuckSinceMs = undefined;
+      // With all others nothing happens until somebody joins, makes room, or the index learns of them.
+      if (left.some(({ state }) => state === 'copying')) stuckSinceMs = undefined;
       else stuckSinceMs ??= now();
       if (stuckSinceMs !== undefined && now() - stuckSinceMs >= options.stuckMs) return outcome;
       await this.#pause(PAUSE_PARTS * (now() - beganMs), signal);

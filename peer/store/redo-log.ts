@@ -83,15 +83,17 @@ export class RedoLog {
       const path = paths.redoLog(number);
       this.#lastNumber = number;
       const fd = fs.openSync(path, 'r');
-      if (readHeader(fd) === boot) {
-        this.#settle({ path, fd, end: HEADER_BYTES, ids: await idsIn(fd) });
-        continue;
-      }
       try {
+        if (readHeader(fd) === boot) {
+          this.#settle({ path, fd, end: HEADER_BYTES, ids: await idsIn(fd) });
+          continue;
+        }
         await restoreLog(fd, this.#deps);
-      } finally {
+      } catch (error) {
         fs.closeSync(fd);
+        throw error;
       }
+      fs.closeSync(fd);
       await this.#discard(path);
     }
   }
