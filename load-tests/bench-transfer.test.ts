@@ -29,6 +29,7 @@ onLinux('npm run bench:transfer', () => {
       expect(stdout).toContain('### 2 MiB from one peer to another');
       expect(stdout).toMatch(new RegExp(`^\\| \`shoal get\`, until .* \\| (${figure}) \\|`, 'm'));
       expect(stdout).toMatch(new RegExp(`^\\| \`shoal put\` \\| (${figure}) \\|`, 'm'));
+      expect(stdout).toMatch(new RegExp(`^A put has (${figure}) of the speed of the slower of the two others`, 'm'));
       expect(stdout).toMatch(/^\| 8 MiB \| \d+ MiB \|/m);
       expect(stdout).toMatch(/^\| a peer, with a session \| \d+ \(\d+-\d+\) \|/m);
       expect(stdout).toMatch(/^\| from a peer that has nothing of it \| \d+\.\d \(/m);

@@ -1,8 +1,9 @@
-import { createHash } from 'node:crypto';
 import fs, { ftruncateSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
-import { blake3, chunkBytesFor, chunkCountFor, DIGEST_BYTES } from './manifest.js';
+import { ChunkDigests } from './chunk-digests.js';
+import { blake3, chunkBytesFor, DIGEST_BYTES } from './manifest.js';
+import { BLOCK_BYTES, Sha256Thread, sha256Here } from './sha256-thread.js';
 import { isMissing, isZero, readFullySync, systemCode, writeFullySync } from './store/file-io.js';
 import type {
   CheckJob,
@@ -22,12 +23,14 @@ import type {
 
 /*
  * A thread that reads, hashes and writes whole files, so that the bytes never cross to the main thread; of small files they
- * come from there, many at a time. It uses synchronous calls: the thread pool of the process stays free for the others. Several jobs go on at once, a block
- * each in turn, and they share one block buffer since nothing of it is needed after a turn.
+ * come from there, many at a time. It uses synchronous calls: the thread pool of the process stays free for the others.
+ * Several jobs go on at once, a block each in turn. They share one buffer, since nothing of it is needed after a turn, and
+ * the blocks that are lent to the thread beside this one, which does SHA-256.
  */
 
-const BLOCK_BYTES = 1024 * 1024;
-const MAX_BLOCK_BYTES = 4 * 1024 * 1024;
+const MAX_CHUNK_BYTES = 4 * 1024 * 1024;
+/** Of smaller files another thread would take longer to be asked than it saves. */
+const APART_BYTES = 8 * 1024 * 1024;
 const HOLE_BYTES = 64 * 1024;
 const PROGRESS_BYTES = 8 * 1024 * 1024;
 
@@ -48,34 +51,46 @@ interface Course {
   done(bytes: number): void;
 }
 
-const buffer = Buffer.allocUnsafeSlow(MAX_BLOCK_BYTES);
+const buffer = Buffer.allocUnsafeSlow(MAX_CHUNK_BYTES);
+const sha256Thread = new Sha256Thread();
 /** Jobs under way, by id. */
 const running = new Map<number, { isCancelled: boolean }>();
 
 async function hash(job: HashJob, course: Course): Promise<HashResult> {
-  const chunkBytes = chunkBytesFor(job.size);
-  const blockBytes = Math.max(BLOCK_BYTES, chunkBytes);
-  const sha256 = createHash('sha256');
-  const digests = Buffer.alloc(chunkCountFor(job.size) * DIGEST_BYTES);
-  for (let at = 0; at < job.size; at += blockBytes) {
-    await course.yield();
-    const block = readBlock(job, at, blockBytes);
-    sha256.update(block);
-    for (let start = 0; start < block.length; start += chunkBytes) {
-      const chunk = block.subarray(start, start + chunkBytes);
-      blake3(chunk).copy(digests, ((at + start) / chunkBytes) * DIGEST_BYTES);
-      if (job.to !== undefined && !isZero(chunk)) writeFullySync(job.to, chunk, at + start);
+  const digests = new ChunkDigests(job.size, BLOCK_BYTES);
+  const sha256 = job.size > APART_BYTES ? sha256Thread.stream() : sha256Here(buffer);
+  let sha256Hex: string;
+  try {
+    for (let at = 0; at < job.size; at += BLOCK_BYTES) {
+      await course.yield();
+      await sha256.take((space) => hashBlock(job, { at, space, digests }));
+      course.done(Math.min(BLOCK_BYTES, job.size - at));
     }
-    course.done(block.length);
+    if (job.to !== undefined) ftruncateSync(job.to, job.size);
+  } finally {
+    sha256Hex = await sha256.end();
   }
-  if (job.to !== undefined) ftruncateSync(job.to, job.size);
-  return { digests, sha256: sha256.digest('hex') };
+  return { digests: digests.all, sha256: sha256Hex };
+}
+
+/** Reads a block into `space`, digests it and writes it; returns its length in bytes. */
+function hashBlock(
+  job: HashJob,
+  { at, space, digests }: { readonly at: number; readonly space: Buffer; readonly digests: ChunkDigests },
+): number {
+  const block = readBlock(job, at, space.subarray(0, BLOCK_BYTES));
+  for (let start = 0; start < block.length; start += digests.pieceBytes) {
+    const piece = block.subarray(start, start + digests.pieceBytes);
+    digests.add(piece, at + start);
+    if (job.to !== undefined && !isZero(piece)) writeFullySync(job.to, piece, at + start);
+  }
+  return block.length;
 }
 
 async function copy(job: CopyJob, course: Course): Promise<undefined> {
   for (let at = 0; at < job.size; at += BLOCK_BYTES) {
     await course.yield();
-    const block = readBlock(job, at, BLOCK_BYTES);
+    const block = readBlock(job, at, buffer.subarray(0, BLOCK_BYTES));
     for (let start = 0; start < block.length; start += HOLE_BYTES) {
       const part = block.subarray(start, start + HOLE_BYTES);
       if (!isZero(part)) writeFullySync(job.to, part, at + start);
@@ -86,8 +101,9 @@ async function copy(job: CopyJob, course: Course): Promise<undefined> {
   return undefined;
 }
 
-function readBlock(job: HashJob | CopyJob, at: number, length: number): Buffer {
-  const block = buffer.subarray(0, Math.min(length, job.size - at));
+/** Reads as much of `space` as there is of the file; returns that part. */
+function readBlock(job: HashJob | CopyJob, at: number, space: Buffer): Buffer {
+  const block = space.subarray(0, Math.min(space.length, job.size - at));
   const bytesRead = readFullySync(job.from, block, at);
   if (bytesRead < block.length) throw new JobError('short', `ended after ${at + bytesRead} of ${job.size} bytes`);
   return block;

@@ -40,14 +40,18 @@ function check(fd: number, manifest: Manifest, chunks: number[]): Promise<{ read
 }
 
 describe('the hasher', () => {
-  it.each([0, 1, CHUNK, CHUNK + 1, MIB, MIB + 1])('hashes and copies %d bytes in one reading', async (size) => {
-    const content = contentOf(size, size);
-    const to = fileWith(Buffer.alloc(0), 'to');
-    const result = await hasher.hash({ from: fileWith(content), size, to }, control());
-    expect(Buffer.from(result.digests)).toEqual(Buffer.from(digestsOf(manifestOf(content))));
-    expect(result.sha256).toBe(sha256Of(content));
-    expect(fs.readFileSync(join(folder, 'to')).equals(content)).toBe(true);
-  });
+  // From 8 MiB on SHA-256 has a thread of its own.
+  it.each([0, 1, CHUNK, CHUNK + 1, MIB, MIB + 1, 8 * MIB, 8 * MIB + 1, 21 * MIB + 5])(
+    'hashes and copies %d bytes in one reading',
+    async (size) => {
+      const content = contentOf(size, size);
+      const to = fileWith(Buffer.alloc(0), 'to');
+      const result = await hasher.hash({ from: fileWith(content), size, to }, control());
+      expect(Buffer.from(result.digests)).toEqual(Buffer.from(digestsOf(manifestOf(content))));
+      expect(result.sha256).toBe(sha256Of(content));
+      expect(fs.readFileSync(join(folder, 'to')).equals(content)).toBe(true);
+    },
+  );
 
   it('takes larger chunks for larger files', async () => {
     const from = fileWith(Buffer.alloc(0));
@@ -58,7 +62,7 @@ describe('the hasher', () => {
   });
 
   it('does several jobs at once, on more threads and on the same', async () => {
-    const contents = Array.from({ length: 6 }, (_, seed) => contentOf(3 * MIB + seed, seed));
+    const contents = Array.from({ length: 6 }, (_, seed) => contentOf((seed % 2 === 0 ? 3 : 11) * MIB + seed, seed));
     const jobs = contents.map((content, i) =>
       hasher.hash({ from: fileWith(content, `from-${i}`), size: content.length, to: undefined }, control()),
     );
@@ -102,6 +106,20 @@ describe('the hasher', () => {
     await expect(refused).rejects.toThrow(
       expect.objectContaining({ code: 'internal', message: expect.stringMatching(/EBADF/) }),
     );
+  });
+
+  it('goes on with other files after one that it could not read or write to the end', async () => {
+    const content = contentOf(12 * MIB, 7);
+    const from = fileWith(content);
+    const hash = (size: number, to?: number) => hasher.hash({ from, size, to }, control());
+    const unwritable = fs.openSync(join(folder, 'from'), 'r');
+    fds.push(unwritable);
+    const failures = Array.from({ length: 4 }, () => [
+      expect(hash(13 * MIB)).rejects.toThrow(expect.objectContaining({ code: 'conflict' })),
+      expect(hash(12 * MIB, unwritable)).rejects.toThrow(expect.objectContaining({ code: 'internal' })),
+    ]);
+    await Promise.all(failures.flat());
+    expect((await hash(12 * MIB)).sha256).toBe(sha256Of(content));
   });
 
   it('stops when it is told to, and has done with the files when it says so', async () => {

@@ -27,6 +27,8 @@ export function formatReport(figures: TransferFigures, options: TransferBenchOpt
     '',
     putTable(figures.rounds, options.bytes),
     '',
+    putSentence(figures),
+    '',
     '### Memory, at most since the process was started',
     '',
     memoryTable(figures, options),
@@ -122,6 +124,12 @@ function putTable(rounds: readonly Round[], bytes: number): string {
     seconds: copies.map(({ seconds }) => seconds),
     command: copies.map(({ cpuSeconds }) => cpuSeconds),
   };
+  const hashes = rounds.flatMap(({ sha256 }) => (sha256 === undefined ? [] : [sha256]));
+  const hashing: Way = {
+    title: '`openssl dgst -sha256`: reads it and hashes it, writes nothing',
+    seconds: hashes.map(({ seconds }) => seconds),
+    command: hashes.map(({ cpuSeconds }) => cpuSeconds),
+  };
   const ours: Way = {
     title: '`shoal put`',
     seconds: puts.map(({ command }) => command.seconds),
@@ -129,9 +137,23 @@ function putTable(rounds: readonly Round[], bytes: number): string {
     command: puts.map(({ command }) => command.cpuSeconds),
   };
   const head = ['', 's', 'MB/s', 'of dd', 'CPU s peer', 'CPU s command'];
-  const rows = [theirs, ours].map((way) => wayRow(way, theirs, bytes));
+  const ways = [theirs, ...(hashes.length === 0 ? [] : [hashing]), ours];
+  const rows = ways.map((way) => wayRow(way, theirs, bytes));
   // There is no receiver.
   return markdownTable([head, ...rows.map((row) => row.filter((_, column) => column !== 5))]);
+}
+
+/** A put reads, hashes and writes at once: it can be as fast as the slower of hashing and writing, and starts a command before. */
+function putSentence({ rounds, startUp }: TransferFigures): string {
+  const ratios = rounds.flatMap(({ put, dd, sha256 }) =>
+    dd === undefined || sha256 === undefined ? [] : [Math.max(dd.seconds, sha256.seconds) / put.command.seconds],
+  );
+  if (ratios.length === 0) return 'How fast a put can be was not measured.';
+  const start = startUp.find(({ command }) => command === 'shoal ls');
+  return (
+    `A put has ${formatSpread(spreadOf(ratios), 2)} of the speed of the slower of the two others, in the same round; ` +
+    `${start === undefined ? NONE : formatSpread(inMs(start.seconds), 0)} ms of it are what any command takes.`
+  );
 }
 
 function wayRow(way: Way, reference: Way, bytes: number): string[] {

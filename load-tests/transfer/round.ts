@@ -4,14 +4,14 @@ import type { BenchEnvironment, BenchSwarm } from './environment.js';
 import type { MeasuredCommand } from './measured-command.js';
 import type { Nginx } from './nginx.js';
 import { usageOf } from './process-usage.js';
-import { copyDurably, type Download, download } from './reference-copies.js';
+import { copyDurably, type Download, download, hashOnly } from './reference-copies.js';
 import { fetchFile, type Get, type Put, publish, removeEverywhere } from './shoal-transfer.js';
 import { makeRandomFile } from './work-file.js';
 
 /*
  * One round, with a file that nobody has seen before:
  *
- *   make it -> `put` beside dd with fdatasync -> `get` beside nginx and curl, and beside peers with TLS -> remove it
+ *   make it -> `put` beside dd with fdatasync and SHA-256 alone -> `get` beside nginx and curl, and beside peers with TLS -> remove it
  *
  * Which of them comes first changes from round to round: the speed of a machine drifts.
  */
@@ -23,22 +23,28 @@ interface Peaks {
   readonly receiver: number;
 }
 
-/** What one round found. `tlsGet`, `dd` and `download` are undefined where they were left out. */
+/** What one round found. `tlsGet`, `dd`, `sha256` and `download` are undefined where they were left out. */
 export interface Round {
   readonly put: Put;
   readonly get: Get;
   /** The same `get` where the peers speak mutual TLS. */
   readonly tlsGet: Get | undefined;
   readonly dd: MeasuredCommand | undefined;
+  readonly sha256: MeasuredCommand | undefined;
   readonly download: Download | undefined;
   readonly peakBytes: Peaks;
 }
 
-/** What a round needs. Without `beside` there is nothing but our own put and get; without its nginx no download. */
+/** What a round needs. Without `beside` there is nothing but our own put and get. */
 export interface RoundDeps {
   readonly bench: BenchEnvironment;
   readonly swarm: BenchSwarm;
-  readonly beside?: { readonly nginx: Nginx | undefined; readonly tlsSwarm: BenchSwarm };
+  readonly beside?: {
+    readonly nginx: Nginx | undefined;
+    /** Whether there is a program for SHA-256 alone. */
+    readonly hasOpenssl: boolean;
+    readonly tlsSwarm: BenchSwarm;
+  };
 }
 
 /** Folder in which the file of a round lies. */
@@ -55,10 +61,11 @@ export async function runRound(
   const source = join(servedFolder(bench), `file-${number}.bin`);
   try {
     await makeRandomFile(source, bytes, bench.signal);
-    const [put, dd] = await inTurn(
+    const [put, dd, sha256] = await inTurn(
       number,
       () => publish(bench, sender, source),
       beside === undefined ? skip : () => copyDurably(bench, source),
+      beside?.hasOpenssl !== true ? skip : () => hashOnly(bench, source),
     );
     const { nginx, tlsSwarm } = beside ?? {};
     const [get, curl, tlsGet] = await inTurn(
@@ -70,7 +77,7 @@ export async function runRound(
     const peak = ({ pid }: { readonly pid: number }) => usageOf(pid).peakBytes;
     await removeEverywhere(bench, [sender, receiver], source);
     const peakBytes = { index: peak(swarm.index), sender: peak(sender), receiver: peak(receiver) };
-    return { put, get, tlsGet, dd, download: curl, peakBytes };
+    return { put, get, tlsGet, dd, sha256, download: curl, peakBytes };
   } finally {
     await rm(source, { force: true });
   }

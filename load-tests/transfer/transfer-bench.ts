@@ -56,24 +56,31 @@ export interface TransferFigures {
   readonly listing: ListingFigures;
 }
 
+/** Programs of others that are here. */
+interface Rivals {
+  readonly nginx: Nginx | undefined;
+  readonly hasOpenssl: boolean;
+}
+
 /** Measures, and returns a report in Markdown. Rejects when anything fails: then there are no figures. */
 export async function runTransferBench(bench: BenchEnvironment, options: TransferBenchOptions): Promise<string> {
   const loadBefore = loadavg()[0] ?? 0;
   await mkdir(servedFolder(bench));
   const machine = await describeMachine(bench.folder);
-  const { nginx, missing } = await nginxIfThere(bench);
+  const { nginx, hasOpenssl, missing } = await findRivals(bench);
   try {
-    const parts = await measureParts(bench, options, nginx);
+    const parts = await measureParts(bench, options, { nginx, hasOpenssl });
     return formatReport({ machine, loadBefore, missing, ...parts }, options);
   } finally {
     await nginx?.stop();
   }
 }
 
-async function measureParts(bench: BenchEnvironment, options: TransferBenchOptions, nginx: Nginx | undefined) {
+async function measureParts(bench: BenchEnvironment, options: TransferBenchOptions, rivals: Rivals) {
+  const { nginx } = rivals;
   const { runs, bytes, doorSeconds } = options;
   const small = await measureSmall(bench, options);
-  const rounds = await measureRounds(bench, options, nginx);
+  const rounds = await measureRounds(bench, options, rivals);
   const big = options.isBig ? [await measureBig(bench, bytes * BIG_FACTOR)] : [];
   const manyBytes = Math.round((bytes * MANY_FACTOR) / MANY);
   bench.say(`${MANY} of ${formatFileSize(manyBytes)} at once`);
@@ -104,13 +111,13 @@ async function measureBig(bench: BenchEnvironment, bytes: number) {
 async function measureRounds(
   bench: BenchEnvironment,
   { runs, bytes }: TransferBenchOptions,
-  nginx: Nginx | undefined,
+  rivals: Rivals,
 ): Promise<readonly Round[]> {
   const measure = async (swarm: BenchSwarm, tlsSwarm: BenchSwarm) => {
     const found: Round[] = [];
     for (let number = 1; number <= runs; number += 1) {
       bench.say(`${formatFileSize(bytes)}, round ${number} of ${runs}`);
-      found.push(await runRound({ bench, swarm, beside: { nginx, tlsSwarm } }, { number, bytes }));
+      found.push(await runRound({ bench, swarm, beside: { ...rivals, tlsSwarm } }, { number, bytes }));
     }
     return found;
   };
@@ -119,17 +126,16 @@ async function measureRounds(
   );
 }
 
-async function nginxIfThere(bench: BenchEnvironment) {
-  const program = await bench.findProgram('nginx');
-  const curl = await bench.findProgram('curl');
+async function findRivals(bench: BenchEnvironment): Promise<Rivals & { readonly missing: readonly string[] }> {
+  const [nginx, curl, openssl] = await Promise.all(['nginx', 'curl', 'openssl'].map((name) => bench.findProgram(name)));
   const missing = [
-    ...(program === undefined ? ['nginx (Debian: `apt-get install nginx-light`)'] : []),
+    ...(nginx === undefined ? ['nginx (Debian: `apt-get install nginx-light`)'] : []),
     ...(curl === undefined ? ['curl (Debian: `apt-get install curl`)'] : []),
+    ...(openssl === undefined ? ['openssl (Debian: `apt-get install openssl`)'] : []),
   ];
-  if (program === undefined || curl === undefined) {
-    bench.say(`not installed, so nothing is compared with it: ${missing.join(', ')}`);
-    return { nginx: undefined, missing };
-  }
-  const options = { program, port: await bench.freePort(), served: servedFolder(bench), signal: bench.signal };
-  return { nginx: await startNginx(bench, options), missing };
+  if (missing.length > 0) bench.say(`not installed, so nothing is compared with it: ${missing.join(', ')}`);
+  const hasOpenssl = openssl !== undefined;
+  if (nginx === undefined || curl === undefined) return { nginx: undefined, hasOpenssl, missing };
+  const options = { program: nginx, port: await bench.freePort(), served: servedFolder(bench), signal: bench.signal };
+  return { nginx: await startNginx(bench, options), hasOpenssl, missing };
 }
