@@ -5,7 +5,7 @@ import { HttpConnection } from './http-connection.js';
 import { loopLagSeconds } from './peer-metric.js';
 import { usageOf } from './process-usage.js';
 import { publish } from './shoal-transfer.js';
-import { makeRandomFile } from './work-file.js';
+import { makeRandomFile, settle } from './work-file.js';
 
 /** Many files on their way from one peer to another at the same time. */
 export interface ManyFigures {
@@ -31,6 +31,7 @@ export async function measureMany(
     const [sender, receiver] = swarm.peers as [BenchPeer, BenchPeer];
     const names: string[] = [];
     for (let i = 0; i < count; i += 1) names.push(await publishOne(bench, sender, { number: i, bytes }));
+    await settle(bench, count * bytes);
     await Promise.all([loopLagSeconds(sender, bench.signal), loopLagSeconds(receiver, bench.signal)]);
     const beganMs = performance.now();
     const received = await Promise.all(names.map((name) => drain(receiver, `/files/${name}`)));

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type BenchEnvironment, type BenchPeer, runShoal } from './environment.js';
@@ -35,7 +36,7 @@ export interface Get {
 
 /** Publishes a file through a peer, under its base name. */
 export async function publish(bench: BenchEnvironment, peer: BenchPeer, source: string): Promise<Put> {
-  await settle(bench);
+  await settle(bench, (await stat(source)).size);
   const before = usageOf(peer.pid);
   const command = await runShoal(bench, peer, ['put', source, '--quiet']);
   return { command, daemonCpuSeconds: cpuSince(before, peer) };

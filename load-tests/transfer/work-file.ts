@@ -1,7 +1,8 @@
 import { randomFillSync } from 'node:crypto';
-import { mkdir, open, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BenchEnvironment } from './environment.js';
+import { touchFreeMemory } from './free-memory.js';
 import { runMeasured } from './measured-command.js';
 
 const FOLDER_FILES = 100;
@@ -53,7 +54,8 @@ export async function withCopy<T>(
   work: (target: string) => Promise<T>,
 ): Promise<T> {
   const target = join(bench.folder, 'copy.bin');
-  await settle(bench);
+  // A peer keeps a copy too.
+  await settle(bench, 2 * (await stat(source)).size);
   try {
     const result = await work(target);
     await runMeasured(['cmp', source, target], bench);
@@ -63,7 +65,11 @@ export async function withCopy<T>(
   }
 }
 
-/** Brings what was written so far to the disk, so that the next step does not pay for it. */
-export async function settle(bench: BenchEnvironment): Promise<void> {
+/**
+ * Brings what was written so far to the disk, so that the next step does not pay for it, and has memory ready for the
+ * `bytes` that it will write.
+ */
+export async function settle(bench: BenchEnvironment, bytes: number): Promise<void> {
   await runMeasured(['sync', '--file-system', bench.folder], bench);
+  await touchFreeMemory(bench, bytes);
 }
