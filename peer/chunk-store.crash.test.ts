@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { ChunkStore } from './chunk-store.js';
+import { footprintOf } from './store/footprint.js';
 import { contentIn, contentOf, manifestOf, patiently, StoreFixture } from './testing/stores.js';
 
 const CHILD = fileURLToPath(new URL('./testing/store-child.mjs', import.meta.url));
@@ -48,7 +49,7 @@ describe('a process that is killed', () => {
       expect([...file.have]).toEqual(expect.arrayContaining(known));
       const chunks = file.have.count;
       expect(await file.verify(patiently().signal, () => {})).toEqual({ chunks, damaged: [] });
-      expect(store.usage().usedBytes).toBe(content.length);
+      expect(store.usage().usedBytes).toBe(footprintOf(content.length));
       await fixture.close();
     }
     expect(known.length).toBeGreaterThan(100);
@@ -97,7 +98,7 @@ async function expectWhole(store: ChunkStore, ids: ReadonlySet<string>): Promise
     expect(file.isComplete).toBe(true);
     expect((await file.verify(patiently().signal, () => {})).damaged).toEqual([]);
   }
-  expect(store.usage().usedBytes).toBe(files.reduce((sum, { size }) => sum + size, 0));
+  expect(store.usage().usedBytes).toBe(files.reduce((sum, { size }) => sum + footprintOf(size), 0));
   expect(fixture.everyFile().filter((name) => !name.startsWith('source'))).toEqual(
     files.flatMap(({ id }) => [`${id}.data`, `${id}.info`]).sort(),
   );

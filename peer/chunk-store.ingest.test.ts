@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import type { ChunkStore } from './chunk-store.js';
+import { footprintOf } from './store/footprint.js';
 import {
   chunkOf,
   contentIn,
@@ -105,7 +106,7 @@ describe('taking in', () => {
     expect(new Set(results.map(({ file }) => file))).toEqual(new Set([again.file]));
     expect(results.filter(({ isNew }) => isNew).length).toBe(1);
     expect(again.isNew).toBe(false);
-    expect(store.usage()).toMatchObject({ files: 1, usedBytes: content.length });
+    expect(store.usage()).toMatchObject({ files: 1, usedBytes: footprintOf(content.length) });
     expect(fixture.everyFile().length).toBe(2);
   });
 
@@ -120,7 +121,7 @@ describe('taking in', () => {
     expect(verified).toEqual([0, 2]);
     expect(file).toMatchObject({ isComplete: true, sha256: sha256Of(content) });
     expect(await file.writeChunk(0, chunkOf(content, 0))).toBe(false);
-    expect(store.usage()).toMatchObject({ usedBytes: content.length, files: 1, partialFiles: 0 });
+    expect(store.usage()).toMatchObject({ usedBytes: footprintOf(content.length), files: 1, partialFiles: 0 });
     await fixture.close();
     expect(fixture.everyFile()).toEqual([`${file.id}.data`, `${file.id}.info`]);
     const again = (await fixture.open()).get(file.id);
@@ -142,7 +143,7 @@ describe('taking in', () => {
     fs.writeFileSync(path, '');
     fs.truncateSync(path, 200 * MIB);
     const { file, sha256 } = await store.ingest({ path }, patiently());
-    expect(store.usage().usedBytes).toBe(200 * MIB);
+    expect(store.usage().usedBytes).toBe(footprintOf(200 * MIB));
     expect(fs.statSync(fixture.pathOf(file.id, '.data'))).toMatchObject({ size: 200 * MIB, blocks: 0 });
     async function* zeros(): AsyncGenerator<Buffer> {
       for (let i = 0; i < 200; i += 1) yield Buffer.alloc(MIB);
@@ -252,34 +253,37 @@ describe('refusing', () => {
   });
 });
 
+/** Enough for one file of 44 KiB, and for what is noted of it. */
+const QUOTA = footprintOf(44 * KIB);
+
 describe('the quota', () => {
   beforeEach(async () => {
-    store = await fixture.open({ quotaBytes: 10 * KIB });
+    store = await fixture.open({ quotaBytes: QUOTA });
   });
 
   it('refuses a file before a byte is read, and says how much there is', async () => {
     let isRead = false;
     async function* source(): AsyncGenerator<Buffer> {
       isRead = true;
-      yield Buffer.alloc(11 * KIB);
+      yield Buffer.alloc(50 * KIB);
     }
     await store.ingest({ stream: streamOf(contentOf(4 * KIB, 1)) }, patiently());
     const refusal = {
       code: 'exhausted',
       message:
-        'the stream needs 11.26 kB, but only 6.14 kB are left of the quota of 10.24 kB, of which 4.10 kB are used',
+        'the stream needs 57.86 kB, but only 40.96 kB are left of the quota of 49.66 kB, of which 8.70 kB are used',
       hint: expect.stringContaining('shoal rm'),
-      details: { needBytes: 11 * KIB, freeBytes: 6 * KIB, quotaBytes: 10 * KIB },
+      details: { needBytes: footprintOf(50 * KIB), freeBytes: QUOTA - footprintOf(4 * KIB), quotaBytes: QUOTA },
     };
-    await expect(store.ingest({ stream: source(), size: 11 * KIB }, patiently())).rejects.toMatchObject(refusal);
+    await expect(store.ingest({ stream: source(), size: 50 * KIB }, patiently())).rejects.toMatchObject(refusal);
     expect(isRead).toBe(false);
-    const path = fixture.source('a file', contentOf(7 * KIB, 2));
-    await expect(store.ingest({ path }, patiently())).rejects.toThrow(/a file needs 7.17 kB/);
-    await expect(store.begin(manifestOf(contentOf(7 * KIB, 2)))).rejects.toThrow(code('exhausted'));
+    const path = fixture.source('a file', contentOf(40 * KIB, 2));
+    await expect(store.ingest({ path }, patiently())).rejects.toThrow(/a file needs 45.57 kB/);
+    await expect(store.begin(manifestOf(contentOf(40 * KIB, 2)))).rejects.toThrow(code('exhausted'));
     expect(store.usage()).toEqual({
-      usedBytes: 4 * KIB,
-      freeBytes: 6 * KIB,
-      quotaBytes: 10 * KIB,
+      usedBytes: footprintOf(4 * KIB),
+      freeBytes: QUOTA - footprintOf(4 * KIB),
+      quotaBytes: QUOTA,
       files: 1,
       partialFiles: 0,
     });
@@ -287,31 +291,31 @@ describe('the quota', () => {
   });
 
   it('is enough to the last byte', async () => {
-    await store.ingest({ stream: streamOf(contentOf(10 * KIB, 1)), size: 10 * KIB }, patiently());
+    await store.ingest({ stream: streamOf(contentOf(44 * KIB, 1)), size: 44 * KIB }, patiently());
     expect(store.usage().freeBytes).toBe(0);
   });
 
   it('stops a stream of unknown length where it ends, and leaves nothing', async () => {
-    const pieces = Array.from({ length: 11 }, (_, seed) => contentOf(KIB, seed));
+    const pieces = Array.from({ length: 45 }, (_, seed) => contentOf(KIB, seed));
     await expect(store.ingest({ stream: streamOf(...pieces) }, patiently())).rejects.toThrow(code('exhausted'));
     expectNothingKept();
   });
 
   it('is promised to one of two, not to both', async () => {
     const outcomes = await Promise.allSettled([
-      store.begin(manifestOf(contentOf(6 * KIB, 1))),
-      store.ingest({ path: fixture.source('a', contentOf(6 * KIB, 2)) }, patiently()),
-      store.ingest({ stream: streamOf(contentOf(6 * KIB, 3)), size: 6 * KIB }, patiently()),
+      store.begin(manifestOf(contentOf(25 * KIB, 1))),
+      store.ingest({ path: fixture.source('a', contentOf(25 * KIB, 2)) }, patiently()),
+      store.ingest({ stream: streamOf(contentOf(25 * KIB, 3)), size: 25 * KIB }, patiently()),
     ]);
     expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected', 'rejected']);
-    expect(store.usage().usedBytes).toBe(6 * KIB);
+    expect(store.usage().usedBytes).toBe(footprintOf(25 * KIB));
   });
 
   it('may be lower than what is there: then nothing more is taken', async () => {
     const content = contentOf(10 * KIB, 1);
     const { file } = await store.ingest({ stream: streamOf(content) }, patiently());
     store = await fixture.open({ quotaBytes: KIB });
-    expect(store.usage()).toMatchObject({ usedBytes: 10 * KIB, freeBytes: 0, files: 1 });
+    expect(store.usage()).toMatchObject({ usedBytes: footprintOf(10 * KIB), freeBytes: 0, files: 1 });
     expect(store.get(file.id)?.isComplete).toBe(true);
     await expect(store.begin(manifestOf(Buffer.of(1)))).rejects.toThrow(code('exhausted'));
   });

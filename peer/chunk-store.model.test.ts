@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import type { ChunkStore, StoredFile } from './chunk-store.js';
+import { footprintOf } from './store/footprint.js';
 import { chunkOf, contentIn, contentOf, manifestOf, patiently, StoreFixture, sha256Of } from './testing/stores.js';
 
 const CHUNK = 64 * 1024;
-const QUOTA = 5 * CHUNK;
+const QUOTA = 5 * footprintOf(CHUNK);
 const contents = [0, 1, CHUNK, CHUNK + 1, 3 * CHUNK].map((size, seed) => {
   const content = contentOf(size, seed);
   return { content, manifest: manifestOf(content), sha256: sha256Of(content) };
@@ -85,7 +86,7 @@ class Pair {
   /** Runs what needs room for a file that may be new; in the model it then has no chunks. */
   async #enter(index: number, act: () => Promise<unknown>): Promise<void> {
     const isKnown = this.#expected.has(index);
-    if (!isKnown && part(index).content.length > QUOTA - this.#usedBytes()) {
+    if (!isKnown && footprintOf(part(index).content.length) > QUOTA - this.#usedBytes()) {
       await expect(act()).rejects.toThrow(expect.objectContaining({ code: 'exhausted' }));
       return;
     }
@@ -96,7 +97,7 @@ class Pair {
   async #ingest(index: number): Promise<void> {
     const { content } = part(index);
     // It needs room of its own until it is known what it is.
-    const fits = content.length <= QUOTA - this.#usedBytes();
+    const fits = footprintOf(content.length) <= QUOTA - this.#usedBytes();
     const ingest = this.#store.ingest({ path: this.#fixture.source('source', content) }, patiently());
     if (!fits) {
       await expect(ingest).rejects.toThrow(expect.objectContaining({ code: 'exhausted' }));
@@ -149,7 +150,7 @@ class Pair {
   }
 
   #usedBytes(): number {
-    return [...this.#expected.keys()].reduce((sum, index) => sum + part(index).content.length, 0);
+    return [...this.#expected.keys()].reduce((sum, index) => sum + footprintOf(part(index).content.length), 0);
   }
 }
 

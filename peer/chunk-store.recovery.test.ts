@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import type { ChunkStore, StoredFile } from './chunk-store.js';
+import { footprintOf } from './store/footprint.js';
 import { decodeInfo, encodeInfo } from './store/info-file.js';
 import { chunkOf, contentIn, contentOf, manifestOf, patiently, StoreFixture, sha256Of } from './testing/stores.js';
 
@@ -76,7 +77,7 @@ describe('after a restart of the process', () => {
     const file = await reopened(before.id);
     expect([...file.have]).toEqual([0, 2, 4]);
     expect(file).toMatchObject({ records: ['a record'], sha256: sha256Of(content), isComplete: false });
-    expect(store.usage()).toMatchObject({ usedBytes: content.length, partialFiles: 1 });
+    expect(store.usage()).toMatchObject({ usedBytes: footprintOf(content.length), partialFiles: 1 });
     expect(await store.begin(manifestOf(content))).toBe(file);
     await refill(file);
     await fixture.close();
@@ -301,7 +302,7 @@ describe('damage on the disk', () => {
     expect(store.list().map((file) => file.id)).toEqual([other.id]);
     expect(fixture.everyFile()).toEqual([`${other.id}.data`, `${other.id}.info`]);
     expect(fixture.logged).toEqual([expect.objectContaining({ id, level: 50 })]);
-    expect(store.usage().usedBytes).toBe(1);
+    expect(store.usage().usedBytes).toBe(footprintOf(1));
     await whole();
   });
 

@@ -11,6 +11,7 @@ import { readBootId } from './store/boot-id.js';
 import { FdCache } from './store/fd-cache.js';
 import { removeIfThere, storageError } from './store/file-io.js';
 import { Folders } from './store/folders.js';
+import { footprintOf } from './store/footprint.js';
 import { HeldFile, type HeldFileDeps, type HeldFileState } from './store/held-file.js';
 import { InfoCache } from './store/info-cache.js';
 import { encodeInfo, type FileInfo, replaceInfo, writeTemporaryInfo } from './store/info-file.js';
@@ -51,7 +52,7 @@ export interface StoreEvent {
 
 /** How full the store is. */
 export interface StoreUsage {
-  /** Bytes of all files, also of the parts of them that are not here yet, for which room is kept. */
+  /** What all files take on the disk, also the parts of them that are not here yet, for which room is kept. */
   readonly usedBytes: number;
   /** Bytes that can still be taken. */
   readonly freeBytes: number;
@@ -98,9 +99,12 @@ export class ChunkStore {
     this.#quotaBytes = options.quotaBytes;
     this.#paths = new StorePaths(this.#dir);
     this.#folders = new Folders({ paths: this.#paths, syncer: this.#syncer });
-    this.#space = new Space({ log, diskFreeBytes: () => diskFreeBytes(this.#dir) }, options);
+    this.#space = new Space(
+      { log, diskFreeBytes: () => diskFreeBytes(this.#dir), reclaim: () => this.#redo.clear() },
+      options,
+    );
     const shared = {
-      ...{ log, hasher, paths: this.#paths, syncer: this.#syncer },
+      ...{ log, hasher, paths: this.#paths, syncer: this.#syncer, space: this.#space },
       boot: readBootId(),
       closing: this.#closing.signal,
     };
@@ -270,7 +274,8 @@ export class ChunkStore {
 
   #enterFound({ info, have }: FoundFile): HeldFile {
     const { id, size, chunkBytes } = info.manifest;
-    const landedBytes = info.isComplete ? size : Math.min(size, have.count * chunkBytes);
+    const footprint = footprintOf(size);
+    const missingBytes = info.isComplete ? 0 : size - Math.min(size, have.count * chunkBytes);
     return this.#enter({
       id,
       size,
@@ -278,7 +283,7 @@ export class ChunkStore {
       isWhole: info.isComplete,
       isFresh: false,
       notes: info,
-      reservation: this.#space.adopt(size, landedBytes, id),
+      reservation: this.#space.adopt(footprint, footprint - missingBytes, id),
     });
   }
 
@@ -298,7 +303,7 @@ export class ChunkStore {
 
   async #create(manifest: Manifest): Promise<HeldFile> {
     const { id, size, chunkCount } = manifest;
-    const reservation = this.#space.reserve(size, `file ${id}`);
+    const reservation = await this.#space.reserve(footprintOf(size), `file ${id}`);
     const notes = { sha256: undefined, isHashedHere: false, records: [], isDamaged: false };
     const info: FileInfo = { manifest, isComplete: false, ...notes };
     try {
@@ -315,6 +320,7 @@ export class ChunkStore {
       await removeIfThere(this.#paths.data(id));
       throw storageError(`making room for file ${id}`, error);
     }
+    reservation.land(reservation.bytes - size);
     this.#fileDeps.infos.put(info);
     const have = new ChunkSet(chunkCount);
     const file = this.#enter({ id, size, have, isWhole: false, isFresh: true, notes: info, reservation });
@@ -389,25 +395,24 @@ export class ChunkStore {
   ): Promise<HeldFile> {
     const { id, size, chunkCount } = manifest;
     const { boot, writer, infos } = this.#fileDeps;
-    const reservation = this.#space.reserve(size, 'the file');
+    const reservation = await this.#space.reserve(footprintOf(size), 'the file');
     const notes = { sha256, isHashedHere: true, records, isDamaged: false };
     const info: FileInfo = { manifest, isComplete: true, ...notes, unsyncedBoot: boot };
     try {
       await this.#folders.provide(id);
-      await settled([
+      const written = settled([
         writer.write({ path: this.#paths.data(id), bytes }),
         // In one step: half an info file is a damaged one, even of a file that nobody was told of.
         writer.write({ path: this.#paths.info(id), temporary: this.#paths.newTemporary(), bytes: encodeInfo(info) }),
-        ...(isDurable
-          ? [this.#redo.add({ id, info: encodeInfo({ ...info, unsyncedBoot: undefined }), data: bytes })]
-          : []),
       ]);
+      const entry = { id, info: encodeInfo({ ...info, unsyncedBoot: undefined }), data: bytes };
+      await settled([written, ...(isDurable ? [this.#redo.add(entry, () => written)] : [])]);
     } catch (error) {
       reservation.release();
       await Promise.all([this.#paths.info(id), this.#paths.data(id)].map(removeIfThere));
       throw storageError('storing a file', error);
     }
-    reservation.land(size);
+    reservation.landAll();
     infos.put(info);
     const have = ChunkSet.full(chunkCount);
     const file = this.#enter({ id, size, have, isWhole: true, isFresh: false, notes: info, reservation });
@@ -442,6 +447,7 @@ export class ChunkStore {
       throw error;
     }
     spool.taken();
+    spool.reservation.landAll();
     this.#fileDeps.infos.put(info);
     const have = ChunkSet.full(chunkCount);
     const { reservation } = spool;

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { Readable } from 'node:stream';
+import { footprintOf } from '../store/footprint.js';
 import { isLive, startPeer, startSwarm, type TestPeer } from '../testing/harness.js';
 import { waitFor } from '../testing/wait-for.js';
 import { type Answer, ask, jsonOf, type Question } from './testing/exchange.js';
@@ -200,7 +201,7 @@ describe('PUT of a file', () => {
     await waitFor('the others are gone', async () => {
       const [atNear = 0, atFar = 0] = await Promise.all([near, far].map(usedBytes));
       // The winner's bytes are at its own peer, and at the other only if that is where they were asked for.
-      return atNear + atFar - (before[0] ?? 0) - (before[1] ?? 0) <= 2 * 50_000;
+      return atNear + atFar - (before[0] ?? 0) - (before[1] ?? 0) <= 2 * footprintOf(50_000);
     });
   });
 

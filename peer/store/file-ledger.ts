@@ -157,8 +157,9 @@ export class FileLedger {
   /** The log makes it durable; it is settled, and the file synced, together with the others in it. */
   async #writeByLog(info: FileInfo): Promise<void> {
     const { redo, writer, paths } = this.#deps;
-    await redo.add({ id: this.#id, info: encodeInfo({ ...info, unsyncedBoot: undefined }) });
-    await writer.write({ path: paths.info(this.#id), temporary: paths.newTemporary(), bytes: encodeInfo(info) });
+    await redo.add({ id: this.#id, info: encodeInfo({ ...info, unsyncedBoot: undefined }) }, () =>
+      writer.write({ path: paths.info(this.#id), temporary: paths.newTemporary(), bytes: encodeInfo(info) }),
+    );
   }
 
   #readInfo(): FileInfo {

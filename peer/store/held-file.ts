@@ -322,7 +322,7 @@ export class HeldFile implements StoredFile {
 
   async #forgetInLog(): Promise<void> {
     try {
-      await this.#deps.redo.add({ id: this.id });
+      await this.#deps.redo.add({ id: this.id }, async () => {});
     } catch (error) {
       // No removal is sure to survive a crash of the machine, and none should wait for a disk that is full.
       this.#deps.log.warn(

@@ -6,6 +6,7 @@ import { Lane } from '../../common/lane.js';
 import type { Hasher } from '../hasher.js';
 import { chunkBytesFor, encodeManifest, type Manifest, manifestOf } from '../manifest.js';
 import { isZero, readFullySync, removeIfThere, storageError, systemCode, writeFully } from './file-io.js';
+import { footprintOf } from './footprint.js';
 import type { Reservation, Space } from './space.js';
 import type { StorePaths } from './store-paths.js';
 import { type Syncer, Writeback } from './syncer.js';
@@ -192,7 +193,7 @@ export class Ingester {
     return this.#fill(announcedBytes ?? 0, 'the stream', async (spool) => {
       let size = 0;
       for await (const data of abortable(stream, options.signal)) {
-        if (announcedBytes === undefined) spool.reservation.grow(data.length);
+        if (announcedBytes === undefined) await makeRoom(spool.reservation, size + data.length);
         else if (size + data.length > announcedBytes) throw lengthError(announcedBytes, `more`);
         if (!isZero(data)) await writeFully(spool.fd, [data], size);
         size += data.length;
@@ -208,7 +209,7 @@ export class Ingester {
 
   /** Runs `fill` with a new spool, which goes when that fails. */
   async #fill(bytes: number, name: string, fill: (spool: Spool) => Promise<Ingested>): Promise<Ingested> {
-    const spool = await Spool.create(this.#deps, this.#deps.space.reserve(bytes, name));
+    const spool = await Spool.create(this.#deps, await this.#deps.space.reserve(footprintOf(bytes), name));
     try {
       return await fill(spool);
     } catch (error) {
@@ -237,6 +238,12 @@ export class Ingester {
     });
     return { spool, manifest, sha256 };
   }
+}
+
+/** Of larger files the notes may be smaller, since the chunks are larger: what was set aside is never too little. */
+async function makeRoom(reservation: Reservation, size: number): Promise<void> {
+  const bytes = footprintOf(size) - reservation.bytes;
+  if (bytes > 0) await reservation.grow(bytes);
 }
 
 function statusOf(fd: number, name: string): fs.BigIntStats {

@@ -1,4 +1,6 @@
 import fs from 'node:fs';
+import { Deferred } from '../../common/deferred.js';
+import { ShoalError } from '../../common/errors.js';
 import { createLogger } from '../../common/log.js';
 import type { StoredFile } from '../chunk-store.js';
 import { Hasher } from '../hasher.js';
@@ -7,6 +9,7 @@ import { waitFor } from '../testing/wait-for.js';
 import { Folders } from './folders.js';
 import { encodeEntry, encodeHeader, HEADER_BYTES, readEntries, readHeader } from './redo-entry.js';
 import { RedoLog } from './redo-log.js';
+import { Space } from './space.js';
 import { StorePaths } from './store-paths.js';
 import { Syncer } from './syncer.js';
 
@@ -116,29 +119,145 @@ describe('small files, when the machine goes down', () => {
   });
 });
 
-it('begins a new log when one is full, and lets go of the files in it once they are synced', async () => {
-  const hasher = new Hasher({ threads: 1 });
-  const paths = new StorePaths(fixture.dir);
-  const syncer = new Syncer();
-  await new Folders({ paths, syncer }).prepare();
-  const log = createLogger({ name: 'test', level: 'silent' });
-  const closing = new AbortController();
-  const redo = new RedoLog({ hasher, syncer, paths, log, boot: 'b', closing: closing.signal }, { logBytes: 2_000 });
-  await redo.open();
+describe('the log', () => {
   const ids = Array.from({ length: 40 }, (_, i) => i.toString(16).padStart(64, '0'));
-  for (const id of ids) {
-    const info = Buffer.from(`info of ${id}`);
-    await Promise.all([redo.add({ id, info }), redo.add({ id, info, data: Buffer.alloc(100) })]);
-    expect(redo.covers(id)).toBe(true);
+  const info = Buffer.alloc(100, 'i');
+  let hasher: Hasher;
+  let closing: AbortController;
+  let diskBytes: number;
+  /** Of files, which are not there. */
+  let takenBytes: number;
+  /** What the disk says when it is to sync. */
+  let failure: Error | undefined;
+  let synced: string[];
+
+  beforeEach(() => {
+    hasher = new Hasher({ threads: 1 });
+    closing = new AbortController();
+    diskBytes = 1_000_000;
+    takenBytes = 0;
+    failure = undefined;
+    synced = [];
+  });
+  afterEach(() => hasher.close());
+
+  async function opened(): Promise<{ redo: RedoLog; space: Space }> {
+    const paths = new StorePaths(fixture.dir);
+    const syncer = new Syncer();
+    const folders = new Folders({ paths, syncer });
+    await folders.prepare();
+    for (const id of ids) await folders.provide(id);
+    const log = createLogger({ name: 'test', level: 'silent' });
+    const space: Space = new Space(
+      { log, diskFreeBytes: () => diskBytes - takenBytes - logBytes(), reclaim: () => redo.clear() },
+      { quotaBytes: 0, reserveBytes: 0 },
+    );
+    const sync: Hasher['sync'] = async (job, signal) => {
+      if (failure !== undefined) throw failure;
+      synced.push(...job.paths);
+      await hasher.sync(job, signal);
+    };
+    const deps = { hasher: { sync }, syncer, paths, space, log, boot: 'b', closing: closing.signal };
+    const redo: RedoLog = new RedoLog(deps, { logBytes: 2_000 });
+    await redo.open();
+    return { redo, space };
   }
-  // Each the moment that the one before is durable.
-  for (const id of ids) await redo.add({ id, info: Buffer.from('again') });
-  await waitFor('the full logs are gone', () => logs().length === 1);
-  await waitFor('nothing goes through the log any more', () => !redo.covers(ids[0] ?? ''));
-  expect(redo.covers(ids.at(-1) ?? '')).toBe(true);
-  closing.abort();
-  await redo.close();
-  await hasher.close();
+
+  const write = (id: string) => async () => fs.writeFileSync(fixture.pathOf(id, '.info'), info);
+  const logBytes = () => logs().reduce((sum, path) => sum + fs.statSync(path).size, 0);
+
+  it('is begun anew when it is full, and lets go of the files in it once they are synced', async () => {
+    const { redo, space } = await opened();
+    for (const id of ids) {
+      await Promise.all([
+        redo.add({ id, info }, write(id)),
+        redo.add({ id, info, data: Buffer.alloc(100) }, write(id)),
+      ]);
+      expect(redo.covers(id)).toBe(true);
+    }
+    // Each the moment that the one before is durable.
+    for (const id of ids) await redo.add({ id, info: Buffer.from('again') }, write(id));
+    await waitFor('the full logs are gone', () => logs().length === 1);
+    await waitFor('nothing goes through the log any more', () => !redo.covers(ids[0] ?? ''));
+    expect(redo.covers(ids.at(-1) ?? '')).toBe(true);
+    await redo.clear();
+    expect(logs()).toEqual([]);
+    expect(space.lendableBytes).toBe(1_000_000);
+    await redo.close();
+  });
+
+  it('is not settled before the files in it are written', async () => {
+    const { redo } = await opened();
+    const [id = ''] = ids;
+    const written = new Deferred<void>();
+    const added = redo.add({ id, info }, () => written.promise);
+    await waitFor('the log has it', () => logBytes() > HEADER_BYTES);
+    const cleared = redo.clear();
+    // A round trip to the thread that syncs, after which a sync that was not held back would have been seen.
+    await hasher.sync({ paths: [] }, closing.signal);
+    expect(synced).toEqual([]);
+    written.resolve();
+    await Promise.all([added, cleared]);
+    expect(synced).toContain(fixture.pathOf(id, '.data'));
+    await redo.close();
+  });
+
+  it('gives its room to a file that needs it; what comes when there is none is synced by itself', async () => {
+    diskBytes = 1_500;
+    const { redo, space } = await opened();
+    const [first = '', second = '', third = ''] = ids;
+    await redo.add({ id: first, info }, write(first));
+    expect(logs()).toHaveLength(1);
+    const reservation = await space.reserve(1_400, 'a file');
+    expect(logs()).toEqual([]);
+    expect(synced).toContain(fixture.pathOf(first, '.info'));
+    takenBytes = 1_400;
+    reservation.landAll();
+    await redo.add({ id: second, info }, write(second));
+    expect(fs.readFileSync(fixture.pathOf(second, '.info'))).toEqual(info);
+    expect(synced).toContain(fixture.pathOf(second, '.info'));
+    expect([logs(), redo.covers(second)]).toEqual([[], false]);
+    diskBytes = 3_000;
+    await redo.add({ id: third, info }, write(third));
+    expect(redo.covers(third)).toBe(true);
+    await redo.close();
+  });
+
+  it('that cannot be settled does not fill the disk', async () => {
+    const { redo, space } = await opened();
+    failure = new ShoalError('internal', 'EIO: i/o error, fsync');
+    const outcomes = [];
+    for (const id of ids) outcomes.push(await redo.add({ id, info, data: info }, write(id)).catch((error) => error));
+    const refused = outcomes.filter((outcome) => outcome !== undefined);
+    expect(refused.length).toBeGreaterThan(10);
+    for (const error of refused) {
+      expect(error).toMatchObject({
+        code: 'unavailable',
+        message: 'the disk does not take small files: EIO: i/o error, fsync',
+        hint: expect.stringContaining('restart the peer'),
+      });
+    }
+    expect(logs()).toHaveLength(3);
+    expect(logBytes()).toBeLessThan(3 * 2_500);
+    expect(space.freeBytes).toBe(1_000_000 - logBytes());
+    expect(space.lendableBytes).toBe(space.freeBytes);
+
+    // The disk is well again: what no log tells of can be taken, what one tells of cannot be changed.
+    failure = undefined;
+    const [old = ''] = ids;
+    const late = ids.at(-1) ?? '';
+    await redo.add({ id: late, info }, write(late));
+    expect(synced).toContain(fixture.pathOf(late, '.info'));
+    await expect(redo.add({ id: old, info }, write(old))).rejects.toMatchObject({ code: 'unavailable' });
+    await redo.close();
+
+    // The next start writes it again: another sync would say that all is well.
+    expect(fs.existsSync(fixture.pathOf(old, '.data'))).toBe(false);
+    const next = await opened();
+    expect(logs()).toEqual([]);
+    expect(fs.readFileSync(fixture.pathOf(old, '.data'))).toEqual(info);
+    await next.redo.close();
+  });
 });
 
 describe('the form of the log', () => {
