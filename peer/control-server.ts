@@ -9,7 +9,7 @@ import type { ControlServiceDefinition, ControlServiceHandlers } from '../proto/
 import { overWire } from './control/event-call.js';
 import type { ServeGet } from './control/get.js';
 import { getResponseParts } from './control/get-response.js';
-import { CONTROL_PROTO, loadProto } from './grpc.js';
+import { CONTROL_PROTO, loadProto } from './proto.js';
 import { Refusals } from './tls/refusals.js';
 import { CallServer } from './wire/call-server.js';
 import { type IncomingCall, refuseUnknownMethod } from './wire/incoming-call.js';

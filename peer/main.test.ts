@@ -164,10 +164,9 @@ test('a second signal ends it at once, whatever still runs', async () => {
   const process = run({ SHOAL_DRAIN_SECONDS: '600' });
   const at = await user();
   // A put whose bytes never come keeps the first signal waiting.
-  const { requests } = at.client.put();
-  requests.on('error', () => undefined);
+  const { requests, events } = at.client.put();
   requests.write({ start: { name: 'endless' } });
-  await once(requests, 'data');
+  await events.next();
   const exit = exitOf(process);
   process.kill('SIGTERM');
   await waitFor('it is leaving', () => output.includes('"leaving"'));
@@ -180,10 +179,9 @@ test('a second signal ends it at once, whatever still runs', async () => {
 test('SHOAL_DRAIN_SECONDS limits how long a stream may keep it', async () => {
   const process = run({ SHOAL_DRAIN_SECONDS: '1' });
   const at = await user();
-  const { requests } = at.client.put();
-  requests.on('error', () => undefined);
+  const { requests, events } = at.client.put();
   requests.write({ start: { name: 'endless' } });
-  await once(requests, 'data');
+  await events.next();
   const exit = exitOf(process);
   const begin = performance.now();
   process.kill('SIGTERM');

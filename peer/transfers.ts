@@ -21,8 +21,8 @@ import { TransferServer } from './swarm/transfer-server.js';
 import type { TicketVerifier } from './tickets.js';
 import type { TlsIdentity } from './tls/tls-identity.js';
 import { BufferPool } from './wire/buffer-pool.js';
+import { BULK_SETTING } from './wire/bulk-setting.js';
 import { CallDialer } from './wire/call-dialer.js';
-import { BULK_SETTING } from './wire/call-server.js';
 import type { Http2Options } from './wire/http2-connection.js';
 
 /*

@@ -21,7 +21,7 @@ const WALLS = [
   },
   {
     inside: /^peer\/wire\//,
-    mayImport: /^(peer\/(wire|tls)|common)\/|^peer\/grpc\.js$/,
+    mayImport: /^(peer\/(wire|tls)|common)\/|^peer\/rich-status\.js$/,
     reason: 'peer/wire moves messages: it knows neither files nor swarms',
   },
   {

@@ -28,7 +28,7 @@ export async function callPut(
       (error: unknown) => {
         if (ended.signal.aborted) return;
         sendFailure = error;
-        call.requests.cancel();
+        call.cancel();
       },
     );
 

@@ -1,7 +1,7 @@
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 import fc from 'fast-check';
 import type { GetResponse, GetResponse__Output } from '../../proto/gen/shoal/control/v1/GetResponse.js';
-import { CONTROL_PROTO, loadProto } from '../grpc.js';
+import { CONTROL_PROTO, loadProto } from '../proto.js';
 import { getResponseParts } from './get-response.js';
 
 const general = loadProto(CONTROL_PROTO)['shoal.control.v1.GetResponse'] as MessageTypeDefinition<

@@ -1,6 +1,6 @@
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 import fc from 'fast-check';
-import { loadProto, PEER_PROTO } from '../grpc.js';
+import { loadProto, PEER_PROTO } from '../proto.js';
 import { finishChunkFrame, newChunkFrame, readChunkPart } from './chunk-codec.js';
 
 const general = loadProto(PEER_PROTO)['shoal.peer.v1.ExchangeResponse'] as MessageTypeDefinition<object, object>;

@@ -1,7 +1,7 @@
 import type { ServiceDefinition } from '@grpc/grpc-js';
 import type { ExchangeResponse, ExchangeResponse__Output } from '../../proto/gen/shoal/peer/v1/ExchangeResponse.js';
 import type { PeerServiceDefinition } from '../../proto/gen/shoal/peer/v1/PeerService.js';
-import { loadProto, PEER_PROTO } from '../grpc.js';
+import { loadProto, PEER_PROTO } from '../proto.js';
 import { type ChunkPart, readChunkPart } from './chunk-codec.js';
 
 /** Full name of the service, as the health service knows it. */

@@ -4,7 +4,7 @@ import type { PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { protoPath as healthProto } from 'grpc-health-check';
 import descriptor, { type IDescriptorProto, type IFileDescriptorProto } from 'protobufjs/ext/descriptor/index.js';
-import { loadDescriptors, PEER_PROTO } from '../grpc.js';
+import { loadDescriptors, PEER_PROTO } from '../proto.js';
 
 /*
  * What the peer tells of itself to clients that have no proto files. The loader names map entries in a way that clients

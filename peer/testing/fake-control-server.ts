@@ -30,7 +30,8 @@ import type { PutRequest__Output } from '../../proto/gen/shoal/control/v1/PutReq
 import type { PutResponse } from '../../proto/gen/shoal/control/v1/PutResponse.js';
 import type { PutStart__Output } from '../../proto/gen/shoal/control/v1/PutStart.js';
 import type { VerifyResponse } from '../../proto/gen/shoal/control/v1/VerifyResponse.js';
-import { CONTROL_PROTO, loadProto, toGrpcError } from '../grpc.js';
+import { toGrpcError } from '../grpc.js';
+import { CONTROL_PROTO, loadProto } from '../proto.js';
 import { type Answer, FakeCatalogue, type FakeFile } from './fake-catalogue.js';
 
 /** One call as the server saw it. */

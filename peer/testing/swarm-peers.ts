@@ -20,8 +20,8 @@ import { type ExchangeAnswer, loadPeerService } from '../swarm/peer-service.js';
 import { RemotePeers } from '../swarm/remote-peer.js';
 import { TransferServer, type TransferServerDeps } from '../swarm/transfer-server.js';
 import { channelCredentials } from '../transfers.js';
+import { BULK_SETTING } from '../wire/bulk-setting.js';
 import { CallDialer } from '../wire/call-dialer.js';
-import { BULK_SETTING } from '../wire/call-server.js';
 import { SpoilingPool } from './spoiling-pool.js';
 
 /*

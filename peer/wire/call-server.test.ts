@@ -13,8 +13,9 @@ import { ShoalError } from '../../common/errors.js';
 import { FrameSocket } from '../testing/frame-socket.js';
 import { waitFor } from '../testing/wait-for.js';
 import { newDialer, startCallServer, TestCall } from '../testing/wire-calls.js';
+import { BULK_SETTING } from './bulk-setting.js';
 import type { CallDialerOptions } from './call-dialer.js';
-import { BULK_SETTING, type CallServer } from './call-server.js';
+import type { CallServer } from './call-server.js';
 import {
   CLIENT_PREFACE,
   FrameFlag,

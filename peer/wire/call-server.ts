@@ -4,6 +4,7 @@ import { ShoalError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
 import type { Refusals } from '../tls/refusals.js';
 import type { TlsIdentity } from '../tls/tls-identity.js';
+import { BULK_SETTING } from './bulk-setting.js';
 import { CLIENT_PREFACE, FRAME_HEADER_BYTES, FrameType, readFrameHeader, readSettings } from './frames.js';
 import { Http2Connection, type Http2Options } from './http2-connection.js';
 import { IncomingCall } from './incoming-call.js';
@@ -15,9 +16,6 @@ import { TLS_HANDSHAKE, TlsAcceptor } from './tls-acceptor.js';
  * else's connection goes to grpc-js, with all that was read of it, and is served as by any gRPC server. With TLS all this
  * happens inside of it.
  */
-
-/** A setting that only peers of ours send; RFC 9113 section 6.5.2 has everybody else ignore it. Its value is a version. */
-export const BULK_SETTING: readonly [id: number, value: number] = [0x5348, 1];
 
 const MAX_HELLO_BYTES = 4 * 1024;
 

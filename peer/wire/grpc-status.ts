@@ -1,6 +1,5 @@
-import { Metadata } from '@grpc/grpc-js';
 import { ShoalError } from '../../common/errors.js';
-import { fromGrpcError, toGrpcError } from '../grpc.js';
+import { DETAILS_KEY, errorOfStatus, statusOf } from '../rich-status.js';
 import { WANTS_TLS } from '../tls/tls-trouble.js';
 import { Http2Code } from './frames.js';
 import { type Headers, headerValue } from './hpack.js';
@@ -25,10 +24,9 @@ export function errorOfHeaders(headers: Headers, address: string): ShoalError | 
   const code = headerValue(headers, 'grpc-status');
   if (code === OK) return undefined;
   if (code === undefined || !/^\d{1,2}$/.test(code)) return noGrpc(headers, address);
-  const details = decodeMessage(headerValue(headers, 'grpc-message') ?? '');
-  const grouped = Object.fromEntries(headers.filter(([name]) => !name.startsWith(':')));
-  const metadata = Metadata.fromHttp2Headers(grouped);
-  return fromGrpcError(Object.assign(new Error(details), { code: Number(code), details, metadata }));
+  const message = decodeMessage(headerValue(headers, 'grpc-message') ?? '');
+  const details = headerValue(headers, DETAILS_KEY);
+  return errorOfStatus({ code: Number(code), message, details: bytesOf(details) });
 }
 
 /** For an answer that is none of gRPC: proxies and servers of other kinds give such. */
@@ -63,11 +61,12 @@ export const ANSWER_HEADERS: Headers = [
 /** The trailers that tell how a call ended; `failure` is undefined for success. */
 export function trailersOf(failure: unknown): Headers {
   if (failure === undefined) return [['grpc-status', OK]];
-  const { code, details, metadata } = toGrpcError(failure);
-  const extra = Object.entries(metadata.toHttp2Headers()).flatMap(([name, values]) =>
-    [values ?? []].flat().map((value) => [name, String(value)] as const),
-  );
-  return [['grpc-status', String(code)], ['grpc-message', encodeMessage(details)], ...extra];
+  const { code, message, details } = statusOf(failure);
+  return [
+    ['grpc-status', String(code)],
+    ['grpc-message', encodeMessage(message)],
+    [DETAILS_KEY, details.toString('base64')],
+  ];
 }
 
 /** Percent-encodes what the rule for Status-Message says, and some more. */
@@ -83,4 +82,9 @@ function decodeMessage(message: string): string {
     // Whoever wrote it did not encode it: it is for people, so it is shown as it is.
     return message;
   }
+}
+
+/** A binary header, whose base64 may be padded or not. Some say an empty one for none. */
+function bytesOf(value: string | undefined): Buffer | undefined {
+  return value === undefined || value === '' ? undefined : Buffer.from(value, 'base64');
 }

@@ -60,9 +60,10 @@ export class OutgoingCall {
     });
   }
 
-  /** Sends a message, which must not change any more. */
-  send(message: Buffer): void {
-    if (!this.#isOver && !this.#hasSaidAll) this.#stream.sendData([messagePrefix(message.length), message]);
+  /** Sends a message, which must not change until `onSent` is called: it was sent by then, or never will be. */
+  send(message: Buffer, onSent?: () => void): void {
+    if (this.#isOver || this.#hasSaidAll) onSent?.();
+    else this.#stream.sendData([messagePrefix(message.length), message], onSent);
   }
 
   /** Says that no message follows, nor is sent: a server that answers one request waits for that. */
