@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../common/version.js';
@@ -8,7 +8,7 @@ const LIMIT_MS = 120_000;
 const hasMeans = process.platform === 'linux' && process.getuid?.() === 0 && existsSync('/usr/sbin/tc');
 const withMeans = hasMeans ? describe : describe.skip;
 
-function bench(args: readonly string[], how: { readonly uid?: number } = {}) {
+function bench(args: readonly string[], how: { readonly uid?: number; readonly env?: NodeJS.ProcessEnv } = {}) {
   const script = join(PACKAGE_ROOT, 'load-tests/bench-swarm.mjs');
   const options = { encoding: 'utf8', cwd: PACKAGE_ROOT, timeout: LIMIT_MS, ...how } as const;
   return spawnSync(process.execPath, [script, ...args], options);
@@ -45,6 +45,27 @@ withMeans('npm run bench:swarm, as root', () => {
       expect(stdout).toMatch(
         /^- Shoal: publishing took \d+\.\d s before that; no program at a node took more than \d+ MiB of memory\.$/m,
       );
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    'tells of a program that crashes, and measures the others',
+    () => {
+      const bin = mkdtempSync(join(tmpdir(), 'shoal-bin-'));
+      writeFileSync(join(bin, 'aria2c'), '#!/bin/sh\necho no such luck >&2\nkill -s SEGV $$\n', { mode: 0o755 });
+      const args = ['--systems', 'shoal,aria2,curl', '--peers', '2', '--mbit', '200', '--mib', '1', '--runs', '1'];
+      const env = { ...process.env, PATH: `${bin}:${process.env['PATH']}` };
+      const { status, stdout, stderr } = bench([...args, '--dir', place], { env });
+      rmSync(bin, { recursive: true });
+      expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
+      expect(stdout).toMatch(/^\| Shoal \| 1 \| 2 of 2 \|/m);
+      expect(stdout).toMatch(/^\| aria2, tuned \| 0, then failed \| - \|/m);
+      expect(stdout).toMatch(
+        /^- aria2, tuned: run 1 failed, and there were no more: .*aria2c failed \(SIGSEGV\): no such luck\.$/m,
+      );
+      expect(stdout).toMatch(/^\| nginx[^|]*\| 1 \| 2 of 2 \|/m);
+      expect(readdirSync(place)).toEqual([]);
     },
     LIMIT_MS,
   );

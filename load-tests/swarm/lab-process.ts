@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { LabNode } from './lab-plan.js';
 
@@ -64,6 +64,12 @@ export class LabProcess {
   /** Resolves when it has ended well, rejects when it has not. */
   async succeeds(): Promise<void> {
     const how = await this.ended;
-    if (how !== 'ok') throw new Error(`${this.#command} failed (${how}); see ${this.#logFile}`);
+    if (how !== 'ok') throw new Error(`${this.#command} failed (${how})${this.#lastWords()}`);
+  }
+
+  /** The log goes with all that the bench has written. */
+  #lastWords(): string {
+    const last = readFileSync(this.#logFile, 'utf8').trim().split('\n').at(-1);
+    return last === undefined || last === '' ? '' : `: ${last}`;
   }
 }

@@ -44,7 +44,7 @@ function startLibtorrent(python: string, task: TorrentTask): TorrentClient {
     duplicateBytes: async () => {
       const answer = line('redundant');
       process.say('redundant');
-      return Number(await answer);
+      return Number(await Promise.race([answer, failure(process)]));
     },
   };
 }

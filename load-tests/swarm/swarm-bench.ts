@@ -15,7 +15,8 @@ import { libtorrentSystem } from './libtorrent-crowd.js';
 import { rsyncSystem } from './rsync-crowd.js';
 import type { Scenario } from './scenarios.js';
 import { shoalSystem } from './shoal-crowd.js';
-import { formatSwarmReport, type SystemRuns } from './swarm-report.js';
+import { formatSwarmReport } from './swarm-report.js';
+import { runsOf, type SystemRuns } from './system-runs.js';
 
 /*
  * The bench of crowds: for each scenario a network of shaped links, in it one system after the other, each with files of
@@ -36,7 +37,10 @@ export interface SwarmBenchOptions {
   readonly command: string;
 }
 
-/** Measures, and returns a report in Markdown. Rejects when anything fails: then there are no figures. */
+/**
+ * Measures, and returns a report in Markdown, which tells when a system that Shoal is compared with failed. Rejects when
+ * anything else fails: then there are no figures.
+ */
 export async function runSwarmBench(bench: SwarmBenchEnvironment, options: SwarmBenchOptions): Promise<string> {
   const loadBefore = loadavg()[0] ?? 0;
   const machine = await describeMachine(bench.folder);
@@ -63,27 +67,26 @@ async function measure(measurement: Measurement, { runs }: SwarmBenchOptions): P
   const { bench, scenario, system, links } = measurement;
   // Their time follows from the rates: nobody learns anything from waiting for it again.
   const count = system.name === 'curl' || system.name === 'rsync' ? 1 : runs;
-  const found: CrowdRun[] = [];
   const lab = await Lab.create(scenario.mbits, links);
+  let session: CrowdSession | undefined;
   try {
-    let session: CrowdSession | undefined;
-    for (let number = 1; number <= count; number += 1) {
+    const found = await runsOf(system, { count, signal: bench.signal }, async (number) => {
       bench.say(`${scenario.title}: ${system.title}, run ${number} of ${count}`);
       session ??= await system.open(lab, join(bench.folder, system.name));
-      try {
-        found.push(await runOnce(measurement, { lab, session, number }));
-      } finally {
-        // Who was killed is not there for the next run.
-        if (scenario.incident !== undefined || number === count) {
-          await session.close();
-          session = undefined;
-        }
-      }
-    }
+      const run = await runOnce(measurement, { lab, session, number });
+      if (scenario.incident === undefined) return run;
+      // Who was killed is not there for the next run.
+      const used = session;
+      session = undefined;
+      await used.close();
+      return run;
+    });
+    if (found.failure !== undefined) bench.say(`${system.title} failed: ${found.failure.why}`);
+    return found;
   } finally {
+    await session?.close();
     await lab.remove();
   }
-  return { system, runs: found };
 }
 
 async function runOnce(

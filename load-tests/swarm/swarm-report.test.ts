@@ -71,6 +71,21 @@ describe('the report', () => {
     expect(report).toContain('| libtorrent | 2 | 1 of 2 | 2.00 | 1.91 | 1.00 | - | 0.5 |');
   });
 
+  it('tells which system failed and why, beside what it had done before', () => {
+    const system = { name: 'libtorrent', title: 'libtorrent' } as const;
+    const reportOf = (runs: readonly CrowdRun[]) => {
+      const failure = { number: runs.length + 1, why: 'python3 failed (SIGSEGV)' };
+      return formatSwarmReport({
+        ...FINDINGS,
+        scenarios: [{ scenario: SCENARIO, systems: [{ system, runs, failure }] }],
+      });
+    };
+    expect(reportOf([runOf(2)])).toContain('| libtorrent | 1, then failed | 1 of 1 | 2.00 | 1.91 | 1.00 | - | 0.5 |');
+    expect(reportOf([])).toContain('| libtorrent | 0, then failed | - | - | - | - | - | - |');
+    expect(reportOf([])).toContain('- libtorrent: run 1 failed, and there were no more: python3 failed (SIGSEGV).');
+    expect(report).not.toContain('failed');
+  });
+
   it('says whether and when an incident came', () => {
     const scenario = { ...SCENARIO, incident: { kind: 'first-holder-dies', copies: 1.2 } as const };
     const runs = [runOf(1.2, undefined, 0.5), runOf(1.3, undefined, 0.7), runOf(1.2)];

@@ -1,16 +1,10 @@
 import { formatMiB, formatSpread, markdownTable, spreadOf } from '../transfer/figures.js';
-import type { CrowdSystem } from './crowd.js';
 import { boundOf, type CrowdFigures, crowdFigures } from './crowd-figures.js';
 import type { CrowdRun } from './crowd-run.js';
 import type { LinkOptions, Shaper } from './lab-plan.js';
 import { linkUse } from './link-traffic.js';
 import type { Scenario } from './scenarios.js';
-
-/** The runs of one system in one scenario. */
-export interface SystemRuns {
-  readonly system: Pick<CrowdSystem, 'name' | 'title'>;
-  readonly runs: readonly CrowdRun[];
-}
+import type { SystemRuns } from './system-runs.js';
 
 /** Everything that was found. */
 export interface SwarmFindings {
@@ -53,6 +47,7 @@ function scenarioSection(scenario: Scenario, systems: readonly SystemRuns[]): st
     `Lower bound: ${boundOf(scenario).toFixed(2)} s.`,
     '',
     crowdTable(scenario, systems),
+    ...failures(systems),
     ...incidents(scenario, systems),
     ...publishing(scenario, systems),
     ...use,
@@ -61,13 +56,13 @@ function scenarioSection(scenario: Scenario, systems: readonly SystemRuns[]): st
 
 function crowdTable(scenario: Scenario, systems: readonly SystemRuns[]): string {
   const head = ['', 'runs', 'finished', 'makespan s', 'ratio', 'first holder sent, copies', 'duplicates %', 'CPU s'];
-  const rows = systems.map(({ system, runs }) => {
+  const rows = systems.map(({ system, runs, failure }) => {
     const figures = runs.map((run) => crowdFigures(run, scenario));
     const sum = (part: (figure: CrowdFigures) => number) => figures.reduce((total, figure) => total + part(figure), 0);
     return [
       system.title,
-      String(runs.length),
-      `${sum(({ finished }) => finished)} of ${sum(({ counted }) => counted)}`,
+      failure === undefined ? String(runs.length) : `${runs.length}, then failed`,
+      runs.length === 0 ? NONE : `${sum(({ finished }) => finished)} of ${sum(({ counted }) => counted)}`,
       spread(figures, ({ makespanSeconds }) => makespanSeconds, 2),
       spread(figures, ({ ratio }) => ratio, 2),
       spread(figures, ({ firstHolderCopies }) => firstHolderCopies, 2),
@@ -88,6 +83,15 @@ function spread(
   return known.length === 0 ? NONE : formatSpread(spreadOf(known), digits);
 }
 
+function failures(systems: readonly SystemRuns[]): string[] {
+  const lines = systems.flatMap(({ system, failure }) =>
+    failure === undefined
+      ? []
+      : [`- ${system.title}: run ${failure.number} failed, and there were no more: ${failure.why}.`],
+  );
+  return lines.length === 0 ? [] : ['', ...lines];
+}
+
 function incidents(scenario: Scenario, systems: readonly SystemRuns[]): string[] {
   if (scenario.incident === undefined) return [];
   const lines = systems.flatMap((each) => [...whenItHappened(each), ...lateComers(scenario, each)]);
@@ -96,6 +100,7 @@ function incidents(scenario: Scenario, systems: readonly SystemRuns[]): string[]
 
 /** Figures of a run without its incident would be those of another scenario. */
 function whenItHappened({ system, runs }: SystemRuns): string[] {
+  if (runs.length === 0) return [];
   const times = runs.map(({ incidentSeconds }) => incidentSeconds).filter((seconds) => seconds !== undefined);
   const after = times.length === 0 ? '' : `, after ${formatSpread(spreadOf(times), 2)} s`;
   return [`- ${system.title}: it happened in ${times.length} of ${runs.length} runs${after}.`];

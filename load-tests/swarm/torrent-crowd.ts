@@ -79,7 +79,12 @@ export class TorrentSession implements CrowdSession {
     const torrent = await makeTorrent(file.path, { pieceBytes: this.#kind.pieceBytes, tracker: tracker.url });
     await writeFile(torrentFile, torrent);
     const crowd = new TorrentCrowd(this.#parts, { kind: this.#kind, tracker, file, torrentFile });
-    await crowd.begin();
+    try {
+      await crowd.begin();
+    } catch (error) {
+      await crowd.end();
+      throw error;
+    }
     return crowd;
   }
 
