@@ -68,7 +68,7 @@ export class CommandContext {
       stdout.isTTY === true
         ? { hasColor, columns: stdout.columns || DEFAULT_COLUMNS }
         : { hasColor: false, columns: undefined };
-    return printReport(stdout, report, { format, ...style });
+    return printReport(stdout, report, { format, signal: this.signal, ...style });
   }
 
   /** Tells a person something, in one line on standard error, unless they asked for quiet. */

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import { abortError } from '../../common/errors.js';
 
 /** Input that may be a terminal. */
 export type InputStream = Readable & { readonly isTTY?: boolean; setRawMode?(isRaw: boolean): unknown };
@@ -19,6 +20,8 @@ export interface Io {
   now(): number;
   /** Calls `listener` at the first request to stop (Ctrl-C); returns how to take it back. A second request kills. */
   onInterrupt(listener: () => void): () => void;
+  /** Gives up what standard output has not taken: the process ends although nobody reads it. */
+  dropOutput(): void;
 }
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -46,12 +49,30 @@ export function processIo(): Io {
       for (const signal of STOP_SIGNALS) process.on(signal, once);
       return release;
     },
+    dropOutput() {
+      // A write to a pipe that is full keeps the process, and nothing but its end takes it back. In the next turn, since
+      // the exit code is yet to be set.
+      if (process.stdout.writableLength > 0) setImmediate(() => process.exit());
+    },
   };
 }
 
-/** Writes all of it and waits until the stream has taken it. Rejects with the stream's error. */
-export function write(stream: Writable, data: string | Uint8Array): Promise<void> {
+/**
+ * Writes all of it and waits until the stream has taken it. Rejects with the stream's error, and with what `signal` says
+ * when it fires: a reader may never go on.
+ */
+export function write(stream: Writable, data: string | Uint8Array, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    stream.write(data, (error) => (error ? reject(error) : resolve()));
+    const giveUp = (): void => reject(abortError(signal));
+    if (signal.aborted) {
+      giveUp();
+      return;
+    }
+    signal.addEventListener('abort', giveUp, { once: true });
+    stream.write(data, (error) => {
+      signal.removeEventListener('abort', giveUp);
+      if (error) reject(error);
+      else resolve();
+    });
   });
 }

@@ -20,14 +20,14 @@ export interface Report {
   readonly table: (style: TableStyle) => string;
 }
 
-/** Writes a report to `stream` in the format asked for. Rejects with the stream's error. */
+/** Writes a report to `stream` in the format asked for. Rejects with the stream's error, or what `signal` says. */
 export async function printReport(
   stream: OutputStream,
   report: Report,
-  options: TableStyle & { readonly format: OutputFormat },
+  options: TableStyle & { readonly format: OutputFormat; readonly signal: AbortSignal },
 ): Promise<void> {
   const text = render(report, options);
-  if (text !== '') await write(stream, text);
+  if (text !== '') await write(stream, text, options.signal);
 }
 
 function render(report: Report, options: TableStyle & { readonly format: OutputFormat }): string {

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
+import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { PACKAGE_ROOT, VERSION } from '../../common/version.js';
@@ -99,6 +99,35 @@ test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('cleans up on %s', async (si
   get.kill(signal);
   expect(await ended).toEqual({ exitCode: 130, stdout: '', stderr: 'shoal: interrupted\n' });
   expect(await readdir(cli.dir)).toEqual(['control.sock']);
+});
+
+test.each([
+  ['SIGINT', [], { exitCode: 130, stderr: 'shoal: interrupted\n' }],
+  [undefined, ['--timeout', '1'], { exitCode: 7, stderr: 'shoal: took longer than the 1 s of --timeout\n' }],
+] as const)('ends on %s %j though its reader does not read', async (signal, args, expected) => {
+  // More than the pipe and all buffers on the way take.
+  cli.server.catalogue.add('a', randomBytes(30_000_000));
+  const cat = shoal('cat', 'a', ...args);
+  const stderr = text(cat.stderr);
+  await once(cat.stdout ?? cat, 'readable');
+  if (signal !== undefined) cat.kill(signal);
+  // Not "close", which comes when all is read.
+  const [exitCode] = (await once(cat, 'exit')) as [number | null];
+  expect({ exitCode, stderr: await stderr }).toEqual(expected);
+});
+
+test('ends on SIGINT though the reader of its named pipe does not read', async () => {
+  cli.server.catalogue.add('a', randomBytes(10_000_000));
+  const fifo = cli.path('fifo');
+  await run('mkfifo', [fifo]);
+  // Both ends: it is opened without waiting for anybody.
+  const end = await open(fifo, 'r+');
+  const get = shoal('get', 'a', '--to', fifo);
+  const ended = outcome(get);
+  await end.read(Buffer.alloc(1));
+  get.kill('SIGINT');
+  expect(await ended).toEqual({ exitCode: 130, stdout: '', stderr: 'shoal: interrupted\n' });
+  await end.close();
 });
 
 test('ends while standard input is still open', async () => {

@@ -30,6 +30,7 @@ export async function run(argv: readonly string[], io: Io, env: NodeJS.ProcessEn
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
   } catch (error) {
+    if (stop.signal.aborted) io.dropOutput();
     if (isBrokenPipe(error)) return 0;
     const failure = error instanceof CommanderError ? commanderFailure(error) : error;
     if (isExit(failure)) return failure.exitCode;

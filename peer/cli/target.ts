@@ -10,7 +10,7 @@ import { ShoalError } from '../../common/errors.js';
 /** Where the bytes of a get go. */
 export type Target =
   | { readonly kind: 'stdout' }
-  | { readonly kind: 'direct'; readonly path: string }
+  | { readonly kind: 'direct'; readonly path: string; readonly isPipe: boolean }
   | {
       readonly kind: 'file';
       /** Folder, as the caller wrote it; empty for the current one. */
@@ -34,7 +34,9 @@ export async function planTarget(to: string | undefined, cwd: string): Promise<T
   const found = await statOf(resolve(cwd, to));
   if (found?.isDirectory()) return { kind: 'file', folder: to, name: undefined };
   if (to.endsWith('/')) throw noFolder(to);
-  if (found?.isFIFO() || found?.isCharacterDevice()) return { kind: 'direct', path: resolve(cwd, to) };
+  if (found?.isFIFO() || found?.isCharacterDevice()) {
+    return { kind: 'direct', path: resolve(cwd, to), isPipe: found.isFIFO() };
+  }
   if (found !== undefined && !found.isFile()) throw inTheWay(to);
   const folder = dirname(to);
   if (!(await statOf(resolve(cwd, folder)))?.isDirectory()) throw noFolder(folder);

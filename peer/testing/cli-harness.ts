@@ -77,6 +77,7 @@ export async function runCommand(
       stdin: inputOf(options),
       stdout: options.stdout ?? stdout,
       stderr,
+      dropOutput: () => {},
       cwd: options.cwd,
       umask: 0o022,
       now: options.now ?? (() => performance.now()),

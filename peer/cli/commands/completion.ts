@@ -15,5 +15,5 @@ export async function completion(context: CommandContext, program: Command, shel
   if (context.options.format !== 'table') {
     throw new ShoalError('invalid', 'a completion script has one form, so --output has nothing to choose');
   }
-  await write(context.io.stdout, SCRIPTS[shell](outlineOf(program)));
+  await write(context.io.stdout, SCRIPTS[shell](outlineOf(program)), context.signal);
 }

@@ -128,6 +128,13 @@ describe('where it goes', () => {
     expect((await stat('/dev/null')).isCharacterDevice()).toBe(true);
   });
 
+  test('to a named pipe that nobody reads, until it is interrupted', async () => {
+    await promisify(execFile)('mkfifo', [cli.path('pipe')]);
+    const onStart = (interrupt: () => void) => void setImmediate(interrupt);
+    const outcome = await cli.run(['get', 'a', '--to', 'pipe'], { onStart });
+    expect(outcome).toEqual({ exitCode: 130, stdout: '', stderr: 'shoal: interrupted\n' });
+  });
+
   test('to a named pipe', async () => {
     await promisify(execFile)('mkfifo', [cli.path('pipe')]);
     const [read, { exitCode }] = await Promise.all([

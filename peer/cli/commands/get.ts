@@ -5,7 +5,8 @@ import { formatDuration, formatRate, formatSize, plural } from '../format.js';
 import type { GetResult, Sink } from '../get-call.js';
 import { isPrefix } from '../get-plan.js';
 import { write } from '../io.js';
-import { planTarget } from '../target.js';
+import { openNamedPipe } from '../named-pipe.js';
+import { planTarget, type Target } from '../target.js';
 import { fileJson } from './files.js';
 import { type GetOptions, getFile, gotten, reportGotten, type TimedResult, timedGet } from './get-one.js';
 
@@ -22,7 +23,7 @@ export async function get(
   }
   const target = await planTarget(options.to, context.io.cwd);
   if (target.kind === 'stdout') await cat(context, ref);
-  else if (target.kind === 'direct') await getDirectly(context, ref, target.path);
+  else if (target.kind === 'direct') await getDirectly(context, ref, target);
   else await report(context, await getFile(context, ref, { target, progress: context.progress() }));
   return undefined;
 }
@@ -34,7 +35,7 @@ export async function cat(context: CommandContext, ref: string): Promise<void> {
       hint: `leave --output out, or save the file: shoal get ${ref}`,
     });
   }
-  const sink = pipeInto((data) => write(context.io.stdout, data));
+  const sink = pipeInto((data) => write(context.io.stdout, data, context.signal));
   const result = await timedGet(context, ref, { sink, progress: context.progress() });
   noteResult(context, result);
   // Where the output is cut on its way, as `kubectl exec` may do, this is how to tell.
@@ -42,14 +43,33 @@ export async function cat(context: CommandContext, ref: string): Promise<void> {
 }
 
 /** Writes to what is there: a named pipe or a device. */
-async function getDirectly(context: CommandContext, ref: string, path: string): Promise<void> {
-  const file = await open(path, 'w');
+async function getDirectly(
+  context: CommandContext,
+  ref: string,
+  { path, isPipe }: Target & { kind: 'direct' },
+): Promise<void> {
+  const { append, close } = await (isPipe ? openPipe(path, context.signal) : openDevice(path));
   try {
-    const sink = pipeInto((data) => file.appendFile(data));
-    await report(context, { ...(await timedGet(context, ref, { sink, progress: context.progress() })), path });
+    const how = { sink: pipeInto(append), progress: context.progress() };
+    await report(context, { ...(await timedGet(context, ref, how)), path });
   } finally {
-    await file.close();
+    await close();
   }
+}
+
+interface Open {
+  readonly append: Sink['append'];
+  close(): Promise<void>;
+}
+
+async function openPipe(path: string, signal: AbortSignal): Promise<Open> {
+  const pipe = await openNamedPipe(path, signal);
+  return { append: (data) => write(pipe, data, signal), close: async () => void pipe.destroy() };
+}
+
+async function openDevice(path: string): Promise<Open> {
+  const file = await open(path, 'w');
+  return { append: (data) => file.appendFile(data), close: () => file.close() };
 }
 
 function pipeInto(append: Sink['append']): Sink {

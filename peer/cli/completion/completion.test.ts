@@ -19,6 +19,7 @@ const io = {
   umask: 0,
   now: () => 0,
   onInterrupt: () => () => undefined,
+  dropOutput: () => undefined,
 };
 const outline = outlineOf(createProgram({ io, env: {}, execute: () => Promise.resolve() }));
 const scripts = { bash: bashScript(outline), zsh: zshScript(outline), fish: fishScript(outline) };
