@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
  * of its own, which hashes a block while the hash worker reads, digests and writes the next ones.
  */
 
-/** Bytes of a block: longer ones fall out of the caches of the processor between one use and the next. */
+/** Bytes of a block: small, so that it is in a cache of the processor when the next thread wants it. */
 export const BLOCK_BYTES = 1024 * 1024;
 /** One that is hashed, one that waits to be, one that is being filled. */
 const BLOCKS = 3;
