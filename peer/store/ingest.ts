@@ -5,10 +5,11 @@ import { abortError, ShoalError } from '../../common/errors.js';
 import { Lane } from '../../common/lane.js';
 import type { Hasher } from '../hasher.js';
 import { chunkBytesFor, encodeManifest, type Manifest, manifestOf } from '../manifest.js';
-import { isZero, readFullySync, removeIfThere, storageError, systemCode, writeFully } from './file-io.js';
+import { readFullySync, removeIfThere, storageError, systemCode, writeFully } from './file-io.js';
 import { footprintOf } from './footprint.js';
 import type { Reservation, Space } from './space.js';
 import type { StorePaths } from './store-paths.js';
+import { StreamWriter } from './stream-writer.js';
 import { type Syncer, Writeback } from './syncer.js';
 
 /**
@@ -192,13 +193,18 @@ export class Ingester {
   ): Promise<Ingested> {
     return this.#fill(announcedBytes ?? 0, 'the stream', async (spool) => {
       let size = 0;
-      for await (const data of abortable(stream, options.signal)) {
-        if (announcedBytes === undefined) await makeRoom(spool.reservation, size + data.length);
-        else if (size + data.length > announcedBytes) throw lengthError(announcedBytes, `more`);
-        if (!isZero(data)) await writeFully(spool.fd, [data], size);
-        size += data.length;
-        spool.wrote(data.length);
-        options.onProgress(size, announcedBytes ?? size);
+      const writer = new StreamWriter(spool.fd, (bytes) => spool.wrote(bytes));
+      try {
+        for await (const data of abortable(stream, options.signal)) {
+          if (announcedBytes === undefined) await makeRoom(spool.reservation, size + data.length);
+          else if (size + data.length > announcedBytes) throw lengthError(announcedBytes, `more`);
+          size += data.length;
+          await writer.add(data);
+          options.onProgress(size, announcedBytes ?? size);
+        }
+        await writer.finish();
+      } finally {
+        await writer.settle();
       }
       if (announcedBytes !== undefined && size < announcedBytes) throw lengthError(announcedBytes, `only ${size}`);
       await spool.resize(size);
