@@ -143,16 +143,19 @@ function putTable(rounds: readonly Round[], bytes: number): string {
   return markdownTable([head, ...rows.map((row) => row.filter((_, column) => column !== 5))]);
 }
 
-/** A put reads, hashes and writes at once: it can be as fast as the slower of hashing and writing, and starts a command before. */
+/** A put reads, hashes and writes at once: it can be as fast as the slower of hashing and writing, once the command has started. */
 function putSentence({ rounds, startUp }: TransferFigures): string {
-  const ratios = rounds.flatMap(({ put, dd, sha256 }) =>
-    dd === undefined || sha256 === undefined ? [] : [Math.max(dd.seconds, sha256.seconds) / put.command.seconds],
-  );
-  if (ratios.length === 0) return 'How fast a put can be was not measured.';
-  const start = startUp.find(({ command }) => command === 'shoal ls');
+  const start = startUp.find(({ command }) => command === 'shoal ls')?.seconds.median ?? 0;
+  const ratios = (startSeconds: number) =>
+    rounds.flatMap(({ put, dd, sha256 }) =>
+      dd === undefined || sha256 === undefined
+        ? []
+        : [Math.max(dd.seconds, sha256.seconds) / (put.command.seconds - startSeconds)],
+    );
+  if (ratios(0).length === 0) return 'How fast a put can be was not measured.';
   return (
-    `A put has ${formatSpread(spreadOf(ratios), 2)} of the speed of the slower of the two others, in the same round; ` +
-    `${start === undefined ? NONE : formatSpread(inMs(start.seconds), 0)} ms of it are what any command takes.`
+    `A put has ${formatSpread(spreadOf(ratios(0)), 2)} of the speed of the slower of the two others, in the same round, and ` +
+    `${formatSpread(spreadOf(ratios(start)), 2)} without the ${Math.round(start * 1000)} ms that any command takes (\`shoal ls\`, below).`
   );
 }
 
