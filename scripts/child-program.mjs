@@ -25,7 +25,7 @@ export class ChildProgram {
       mkdirSync(resolve(root, folder), { recursive: true });
     const log = openSync(resolve(root, program.logFile), 'a');
     this.#logStart = fstatSync(log).size;
-    const command = [process.execPath, join(root, 'dist/peer/cli.js'), program.command];
+    const command = [process.execPath, ...(program.nodeFlags ?? []), join(root, 'dist/peer/cli.js'), program.command];
     const [launcher, ...args] = [...(program.launcher ?? []), ...command];
     this.#child = spawn(launcher, args, {
       cwd: root,

@@ -26,6 +26,12 @@ export function indexProgram({ port, dataDir }) {
 }
 
 /**
+ * Node's for peers. Bytes that come over HTTP or stock gRPC lie outside the heap, and are given back when the young generation
+ * is collected: while that is small, before V8 takes them for growth of the whole heap.
+ */
+const PEER_NODE_FLAGS = ['--max-semi-space-size=2'];
+
+/**
  * @param {number} number from 1
  * @param {{ port: number, dataDir: string }} options as for the index
  */
@@ -37,6 +43,7 @@ export function peerProgram(number, { port, dataDir }) {
   return {
     name,
     command: 'peer',
+    nodeFlags: PEER_NODE_FLAGS,
     folders: [join(folder, 'share')],
     ports: [grpcPort, httpPort],
     url: `http://127.0.0.1:${httpPort}`,
