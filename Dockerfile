@@ -18,7 +18,7 @@ FROM manifests AS build
 RUN --mount=type=cache,target=/root/.npm \
     npm ci --include=dev --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
-COPY scripts/setup.mjs scripts/
+COPY scripts/setup.mjs scripts/describe-protos.mjs scripts/
 COPY proto proto
 COPY common common
 COPY index-server index-server

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { loadSync, type MessageTypeDefinition, type Options, type PackageDefinition } from '@grpc/proto-loader';
 import { PACKAGE_ROOT } from '../common/version.js';
 
-/* The one place that knows how protos are loaded. It does not load grpc-js: commands go without. */
+/* How protos are loaded for grpc-js. Commands do without: see cli/control-methods.ts. */
 
 const PROTO_DIR = join(PACKAGE_ROOT, 'proto');
 

@@ -1,4 +1,4 @@
-import type { MessageTypeDefinition } from '@grpc/proto-loader';
+import protobuf, { type INamespace, type Type } from 'protobufjs/light.js';
 import {
   ERROR_CODES,
   type ErrorCode,
@@ -7,7 +7,7 @@ import {
   type ShoalErrorOptions,
   toShoalError,
 } from '../common/errors.js';
-import { loadProto } from './proto.js';
+import { DESCRIPTOR } from '../proto/gen/google/rpc/status-descriptor.js';
 
 /*
  * How a failure crosses gRPC, whoever carries it: as the status of the table in common/errors.ts, and with a google.rpc.Status
@@ -52,7 +52,8 @@ export class StatusError extends Error {
 interface StatusMessage {
   code: number;
   message: string;
-  details: { type_url?: string; typeUrl?: string; value: Buffer }[];
+  /** Any is built into protobufjs, which leaves its names as they are in the proto. */
+  details: { type_url: string; value: Buffer }[];
 }
 interface ErrorInfo {
   reason: string;
@@ -60,19 +61,23 @@ interface ErrorInfo {
   metadata: Record<string, string>;
 }
 
-let statusTypes:
-  | { status: MessageTypeDefinition<object, object>; info: MessageTypeDefinition<object, object> }
-  | undefined;
+let statusTypes: { readonly status: Type; readonly info: Type } | undefined;
 
+/** Made when they are first needed: most commands never see a failure. */
 function richTypes() {
   if (statusTypes === undefined) {
-    const definition = loadProto('google/rpc/status.proto');
-    statusTypes = {
-      status: definition['google.rpc.Status'] as MessageTypeDefinition<object, object>,
-      info: definition['google.rpc.ErrorInfo'] as MessageTypeDefinition<object, object>,
-    };
+    const root = protobuf.Root.fromJSON(DESCRIPTOR as INamespace);
+    statusTypes = { status: root.lookupType('google.rpc.Status'), info: root.lookupType('google.rpc.ErrorInfo') };
   }
   return statusTypes;
+}
+
+function encode(type: Type, message: object): Buffer {
+  return Buffer.from(type.encode(type.fromObject(message)).finish());
+}
+
+function decode(type: Type, bytes: Buffer): object {
+  return type.toObject(type.decode(bytes), { defaults: true });
 }
 
 /** The status to end a call with that failed. */
@@ -82,12 +87,12 @@ export function statusOf(thrown: unknown): RichStatus & { readonly details: Buff
   const metadata: Record<string, string> = {};
   if (error.hint !== undefined) metadata['hint'] = error.hint;
   if (error.details !== undefined) metadata['details'] = JSON.stringify(error.details);
-  const info = types.info.serialize({ reason: error.code, domain: ERROR_DOMAIN, metadata } satisfies ErrorInfo);
+  const info = encode(types.info, { reason: error.code, domain: ERROR_DOMAIN, metadata } satisfies ErrorInfo);
   const code = GRPC_STATUS[error.code];
-  const details = types.status.serialize({
+  const details = encode(types.status, {
     code,
     message: error.message,
-    details: [{ type_url: ERROR_INFO_TYPE, typeUrl: ERROR_INFO_TYPE, value: info }],
+    details: [{ type_url: ERROR_INFO_TYPE, value: info }],
   } satisfies StatusMessage);
   return { code, message: error.message, details };
 }
@@ -103,10 +108,10 @@ export function errorOfStatus(status: RichStatus, origin?: unknown): ShoalError 
 function ownDetails(details: Buffer): { readonly code: ErrorCode; readonly options: ShoalErrorOptions } | undefined {
   const types = richTypes();
   try {
-    const rich = types.status.deserialize(details) as StatusMessage;
-    const found = rich.details.find((any) => (any.type_url ?? any.typeUrl) === ERROR_INFO_TYPE);
+    const rich = decode(types.status, details) as StatusMessage;
+    const found = rich.details.find((any) => any.type_url === ERROR_INFO_TYPE);
     if (found === undefined) return undefined;
-    const { domain, reason, metadata } = types.info.deserialize(found.value) as ErrorInfo;
+    const { domain, reason, metadata } = decode(types.info, found.value) as ErrorInfo;
     const code = ERROR_CODES.find((candidate) => candidate === reason);
     if (domain !== ERROR_DOMAIN || code === undefined) return undefined;
     const { hint, details: more } = metadata as { hint?: string; details?: string };

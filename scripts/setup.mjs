@@ -94,7 +94,7 @@ function typesAreCurrent() {
 }
 
 function typesStamp() {
-  return fingerprint([...protoFiles(), 'scripts/setup.mjs', 'package-lock.json']);
+  return fingerprint([...protoFiles(), 'scripts/setup.mjs', 'scripts/describe-protos.mjs', 'package-lock.json']);
 }
 
 function protoFiles() {
@@ -104,6 +104,7 @@ function protoFiles() {
 function generateTypes() {
   // The loader in common/ must be given the same options: they decide what a message looks like in memory.
   const options = ['--longs=Number', '--enums=String', '--defaults', '--oneofs'];
+  const paths = protoFiles().map((path) => relative('proto', path));
   replaceFolder('proto/gen', typesStamp(), (next) => {
     run(process.execPath, [
       'node_modules/@grpc/proto-loader/build/bin/proto-loader-gen-types.js',
@@ -113,8 +114,10 @@ function generateTypes() {
       '--includeComments',
       '--includeDirs=proto',
       `--outDir=${next}`,
-      ...protoFiles().map((path) => relative('proto', path)),
+      ...paths,
     ]);
+    // Commands go without the loader, which takes longer than most answers.
+    run(process.execPath, ['scripts/describe-protos.mjs', next, ...paths]);
   });
 }
 

@@ -3,6 +3,7 @@ import type { ShoalError } from '../../common/errors.js';
 import { BufferPool } from '../wire/buffer-pool.js';
 import { BULK_SETTING } from '../wire/bulk-setting.js';
 import { CallDialer } from '../wire/call-dialer.js';
+import type { ControlMethod } from './control-methods.js';
 
 /*
  * One call of the daemon, over a connection of its own and by the HTTP/2 that peers have for bulk bytes: grpc-js would copy
@@ -26,15 +27,10 @@ const OPTIONS = {
 };
 
 /** What to ask, and where. */
-export interface CallOptions<Q, E> {
+export interface CallOptions {
   readonly socketPath: string;
   readonly authorization: string | undefined;
-  /** As proto-loader has it. */
-  readonly method: {
-    readonly path: string;
-    readonly requestSerialize: (request: Q) => Buffer;
-    readonly responseDeserialize: (message: Buffer) => E;
-  };
+  readonly method: ControlMethod;
   /**
    * Whether the answers carry a file: the daemon then sends it without copies, and the bytes of an answer are used again when
    * the next is asked for.
@@ -52,8 +48,8 @@ export interface ControlCall<E> {
   cancel(): void;
 }
 
-/** Begins a call. `signal` cancels it, with any error. Iterate over its events in any case. */
-export function beginCall<Q, E>(options: CallOptions<Q, E>, signal: AbortSignal): ControlCall<E> {
+/** Begins a call whose answers are of the type E. `signal` cancels it, with any error. Iterate over its events in any case. */
+export function beginCall<E>(options: CallOptions, signal: AbortSignal): ControlCall<E> {
   const { method, authorization, isBulk } = options;
   const buffers = new BufferPool({ keepBytes: 2 * MAX_HELD_BYTES });
   const dialer = new CallDialer(
@@ -80,7 +76,7 @@ export function beginCall<Q, E>(options: CallOptions<Q, E>, signal: AbortSignal)
   async function* events(): AsyncGenerator<E> {
     try {
       for await (const message of inbox) {
-        yield method.responseDeserialize(message);
+        yield method.responseDeserialize(message) as E;
         dialer.hold(-message.length);
         if (isBulk) buffers.give(message);
       }
@@ -96,7 +92,7 @@ export function beginCall<Q, E>(options: CallOptions<Q, E>, signal: AbortSignal)
     highWaterMark: MAX_WAITING_REQUESTS,
     // The call goes on when all is asked.
     autoDestroy: false,
-    write: (request: Q, _encoding, done) => call.send(method.requestSerialize(request), () => done()),
+    write: (request: object, _encoding, done) => call.send(method.requestSerialize(request), () => done()),
     final: (done) => {
       call.sendEnd();
       done();

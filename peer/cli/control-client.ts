@@ -10,9 +10,9 @@ import type { PutManyResponse__Output } from '../../proto/gen/shoal/control/v1/P
 import type { PutResponse__Output } from '../../proto/gen/shoal/control/v1/PutResponse.js';
 import type { VerifyRequest } from '../../proto/gen/shoal/control/v1/VerifyRequest.js';
 import type { VerifyResponse__Output } from '../../proto/gen/shoal/control/v1/VerifyResponse.js';
-import { CONTROL_PROTO, loadProto } from '../proto.js';
 import { StatusError, UNIMPLEMENTED } from '../rich-status.js';
 import { beginCall, type ControlCall } from './control-call.js';
+import { type ControlMethod, controlMethod } from './control-methods.js';
 import { probeControlSocket } from './control-socket.js';
 import type { StoredSession } from './session-file.js';
 
@@ -40,8 +40,6 @@ interface BeginOptions {
   readonly isBulk?: boolean;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: matches any method, whatever its messages
-type AnyMethod = MethodDefinition<any, any, any, any>;
 type RequestOf<K extends UnaryMethod> =
   // biome-ignore lint/suspicious/noExplicitAny: only the request is asked for
   ControlServiceDefinition[K] extends MethodDefinition<infer Request, any, any, any> ? Request : never;
@@ -59,7 +57,6 @@ const PASSWORD_METHODS: readonly MethodName[] = ['Register', 'Login', 'ChangePas
  * with its reason. Without a session the daemon acts as its own account.
  */
 export class ControlClient {
-  readonly #methods: Record<string, AnyMethod>;
   readonly #options: ControlClientOptions;
   readonly #closing = new AbortController();
   /** Ends every call. */
@@ -68,7 +65,6 @@ export class ControlClient {
   private constructor(options: ControlClientOptions) {
     this.#options = options;
     this.#signal = AbortSignal.any([options.signal, this.#closing.signal]);
-    this.#methods = loadProto(CONTROL_PROTO)['shoal.control.v1.ControlService'] as Record<string, AnyMethod>;
   }
 
   /** Throws `unavailable` with a hint when nobody listens on the socket, `denied` when we may not open it. */
@@ -129,8 +125,8 @@ export class ControlClient {
 
   #begin<E>(name: MethodName, { signal = this.#signal, isBulk = false }: BeginOptions = {}): ControlCall<E> {
     const { socketPath } = this.#options;
-    const method = this.#method(name);
-    const call = beginCall<unknown, E>({ socketPath, method, authorization: this.#authorization, isBulk }, signal);
+    const method = methodNamed(name);
+    const call = beginCall<E>({ socketPath, method, authorization: this.#authorization, isBulk }, signal);
     return { ...call, events: this.#explained(call.events, { name, signal }) };
   }
 
@@ -143,12 +139,6 @@ export class ControlClient {
     } catch (error) {
       throw signal.aborted ? abortError(signal) : this.#failure(error, name);
     }
-  }
-
-  #method(name: MethodName): AnyMethod {
-    const method = this.#methods[name];
-    if (method === undefined) throw new ShoalError('internal', `the proto has no method ${name}`);
-    return method;
   }
 
   get #authorization(): string | undefined {
@@ -188,6 +178,12 @@ export interface ControlClientOptions {
   readonly session: StoredSession | undefined;
   /** Ends every call. */
   readonly signal: AbortSignal;
+}
+
+function methodNamed(name: MethodName): ControlMethod {
+  const method = controlMethod(name);
+  if (method === undefined) throw new ShoalError('internal', `the proto has no method ${name}`);
+  return method;
 }
 
 /** Whether an error has the status without saying more, which means that it was made by the transport. */

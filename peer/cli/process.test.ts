@@ -50,18 +50,15 @@ test('runs, prints and ends by itself', async () => {
   expect(await outcome(shoal('version'))).toEqual({ exitCode: 0, stdout: `shoal ${VERSION}\n`, stderr: '' });
 });
 
-test.each([
-  ['version', false],
-  ['ls', true],
-])('%s loads gRPC: %s', async (command, isLoaded) => {
+test.each(['version', 'ls'])('%s does not load grpc-js, nor proto-loader', async (command) => {
   const script = `
     process.argv = [process.execPath, 'shoal', '${command}'];
     await import(${JSON.stringify(CLI)});
     const { createRequire } = await import('node:module');
     const loaded = Object.keys(createRequire(${JSON.stringify(CLI)}).cache);
-    console.log('gRPC', loaded.some((path) => path.includes('@grpc')));`;
+    console.log('loaded', loaded.some((path) => path.includes('@grpc')));`;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { env: cli.env });
-  expect((await outcome(child)).stdout).toContain(`gRPC ${isLoaded}\n`);
+  expect((await outcome(child)).stdout).toContain('loaded false\n');
 });
 
 test('publishes a pipe and writes to one, every byte', async () => {

@@ -17,7 +17,7 @@ export async function makeClone(cli: string): Promise<string> {
   for (const file of [...files, ...scripts.map((name) => join('scripts', name)), 'node_modules/.package-lock.json']) {
     await cp(join(root, file), join(clone, file));
   }
-  for (const name of ['typescript', '@grpc/proto-loader', '@types']) {
+  for (const name of ['typescript', '@grpc/proto-loader', 'protobufjs', '@types']) {
     await symlink(join(root, 'node_modules', name), join(clone, 'node_modules', name));
   }
   await writeFile(join(clone, 'proto/greeting.proto'), 'syntax = "proto3"; package g; message Hello { int64 at = 1; }');
