@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { abortError, ShoalError, toShoalError } from '../common/errors.js';
+import { HASH_THREAD_LIMITS } from './sha256-thread.js';
 import type {
   CheckJob,
   CheckResult,
@@ -27,9 +28,6 @@ export interface JobControl {
   readonly signal: AbortSignal;
   readonly onProgress: (doneBytes: number) => void;
 }
-
-/** What threads make of garbage is little: they work in buffers of their own. */
-const YOUNG_MIB = 2;
 
 /** Those that take turns with others so often that it is not worth the memory of another thread. */
 const SHORT_JOBS: ReadonlySet<Job['kind']> = new Set(['write', 'sync']);
@@ -157,7 +155,7 @@ export class Hasher {
 
   #start(): HashThread {
     const thread: HashThread = {
-      worker: new Worker(WORKER_URL, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB } }),
+      worker: new Worker(WORKER_URL, { resourceLimits: HASH_THREAD_LIMITS }),
       jobs: 0,
     };
     this.#threads.push(thread);

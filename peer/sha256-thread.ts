@@ -10,8 +10,8 @@ import { Worker } from 'node:worker_threads';
 export const BLOCK_BYTES = 1024 * 1024;
 /** One that is hashed, one that waits to be, one that is being filled. */
 const BLOCKS = 3;
-/** What threads make of garbage is little: they work in buffers of their own. */
-const YOUNG_MIB = 2;
+/** Of a thread that hashes: it makes little garbage, since it works in buffers of its own. */
+export const HASH_THREAD_LIMITS = { maxYoungGenerationSizeMb: 2 };
 
 /** To the thread. Blocks are lent, and come back with the reply. */
 export type Sha256Request =
@@ -85,7 +85,7 @@ export class Sha256Thread {
   #started(): Worker {
     if (this.#worker !== undefined) return this.#worker;
     const worker = new Worker(new URL('./sha256-worker.js', import.meta.url), {
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
+      resourceLimits: HASH_THREAD_LIMITS,
     });
     worker.on('message', (reply: Sha256Reply) => {
       if (reply.type === 'block') {
