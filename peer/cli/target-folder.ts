@@ -1,6 +1,7 @@
 import { mkdir, realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { ShoalError } from '../../common/errors.js';
+import { writeError } from './write-error.js';
 
 /**
  * A folder that takes many files with the folders they lie in. Names come from other people: none of them leads out of
@@ -73,16 +74,7 @@ export class TargetFolder {
 }
 
 function folderError(path: string, error: unknown): ShoalError {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new ShoalError('exhausted', `cannot make the folder ${path}: ${message}`, { cause: error });
-  }
-  if (code === 'EEXIST' || code === 'ENOTDIR') {
-    return new ShoalError('conflict', `${path} is there and is not a folder`, { cause: error });
-  }
-  const kind = code === 'EACCES' || code === 'EPERM' || code === 'EROFS' ? 'denied' : 'invalid';
-  return new ShoalError(kind, `cannot make the folder ${path}: ${message}`, {
-    cause: error,
-    hint: 'say another place with --to PATH',
-  });
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== 'EEXIST' && code !== 'ENOTDIR') return writeError(`make the folder ${path}`, error);
+  return new ShoalError('conflict', `${path} is there and is not a folder`, { cause: error });
 }

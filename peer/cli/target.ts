@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { ShoalError } from '../../common/errors.js';
+import { ELSEWHERE, writeError } from './write-error.js';
 
 /*
  * Where the bytes of a get go. Three kinds: standard output; something that is written to as it stands (a pipe,
@@ -19,7 +20,6 @@ export type Target =
       readonly name: string | undefined;
     };
 
-const ELSEWHERE = 'say another place with --to PATH';
 const STDOUT_PATHS = ['-', '/dev/stdout', '/proc/self/fd/1'];
 
 /**
@@ -77,11 +77,7 @@ async function statOf(path: string) {
   try {
     return await stat(path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return undefined;
-    throw new ShoalError(code === 'EACCES' ? 'denied' : 'invalid', `cannot write there: ${(error as Error).message}`, {
-      cause: error,
-      hint: ELSEWHERE,
-    });
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw writeError('write there', error);
   }
 }

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { chmod, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { ShoalError } from '../../common/errors.js';
 import type { LocalPath } from '../../proto/gen/shoal/control/v1/LocalPath.js';
+import { writeError } from './write-error.js';
 
 /** A file that is being made beside the place where it will stand. */
 export interface TemporaryFile {
@@ -12,8 +12,11 @@ export interface TemporaryFile {
   append(data: Uint8Array): Promise<void>;
   /** How many bytes it has now. */
   size(): Promise<number>;
-  /** Puts it in its place, over a regular file that is there. Keeps that file's permissions, else obeys `umask`. */
-  moveTo(path: string, umask: number): Promise<void>;
+  /**
+   * Puts it in its place, over a regular file that is there. Keeps that file's permissions, else obeys `umask`. Throws
+   * `conflict`, `denied` or `exhausted`, naming the path as `shown`.
+   */
+  moveTo(path: string, options: { readonly umask: number; readonly shown: string }): Promise<void>;
   /** Removes it, unless it was moved. Idempotent. */
   discard(): Promise<void>;
 }
@@ -31,17 +34,23 @@ const MARK = '.shoal-';
 export async function createTemporaryFile(folder: string, name: string): Promise<TemporaryFile> {
   const suffix = `${MARK}${randomBytes(4).toString('hex')}`;
   const path = join(await realpath(folder), `.${shortened(name, MAX_NAME_BYTES - suffix.length - 1)}${suffix}`);
-  const file = await openNew(path, folder);
+  const file = await open(path, 'wx', PRIVATE).catch((error: unknown) => {
+    throw writeError(`make a file in ${folder}`, error);
+  });
   const { dev, ino } = await file.stat({ bigint: true });
   let isMoved = false;
   return {
     localPath: { path, device: String(dev), inode: String(ino) },
     append: (data) => file.appendFile(data),
     size: async () => (await stat(path)).size,
-    async moveTo(target, umask) {
-      const place = await existing(target);
-      await chmod(path, place === undefined ? NEW_FILE & ~umask : place.mode & PERMISSIONS);
-      await rename(path, place?.path ?? target);
+    async moveTo(target, { umask, shown }) {
+      try {
+        const place = await existing(target);
+        await chmod(path, place === undefined ? NEW_FILE & ~umask : place.mode & PERMISSIONS);
+        await rename(path, place?.path ?? target);
+      } catch (error) {
+        throw writeError(`save ${shown}`, error);
+      }
       isMoved = true;
     },
     async discard() {
@@ -49,20 +58,6 @@ export async function createTemporaryFile(folder: string, name: string): Promise
       if (!isMoved) await rm(path, { force: true });
     },
   };
-}
-
-async function openNew(path: string, folder: string): Promise<FileHandle> {
-  try {
-    return await open(path, 'wx', PRIVATE);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOSPC' || code === 'EDQUOT') throw error;
-    const kind = code === 'EACCES' || code === 'EPERM' || code === 'EROFS' ? 'denied' : 'invalid';
-    throw new ShoalError(kind, `cannot make a file in ${folder}: ${(error as Error).message}`, {
-      cause: error,
-      hint: 'say another place with --to PATH',
-    });
-  }
 }
 
 /** The file that a path leads to, past symbolic links: it is what gets replaced, so that the links stay. */

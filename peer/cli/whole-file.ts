@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { ShoalError } from '../../common/errors.js';
+import { writeError } from './write-error.js';
 
 /*
  * Files that appear whole, in a folder where others may be already: what is there and the same is left, and what differs
@@ -42,8 +43,15 @@ export async function isMissing(
   });
 }
 
-/** Writes a small file, in the place of whatever is there; a link is replaced, not what it leads to. Blocks. */
-export function writeWhole(path: string, data: Uint8Array, umask: number): void {
+/**
+ * Writes a small file, in the place of a file that is there; a link is replaced, not what it leads to. Blocks. Throws
+ * `conflict`, `denied` or `exhausted`, naming the path as `shown`: a folder can have come there since one looked.
+ */
+export function writeWhole(
+  path: string,
+  data: Uint8Array,
+  { umask, shown }: { readonly umask: number; readonly shown: string },
+): void {
   const name = [...basename(path)].slice(0, NAME_CHARACTERS).join('');
   const temporary = join(dirname(path), `.${name}.shoal-${randomBytes(4).toString('hex')}`);
   try {
@@ -51,7 +59,7 @@ export function writeWhole(path: string, data: Uint8Array, umask: number): void 
     fs.renameSync(temporary, path);
   } catch (error) {
     fs.rmSync(temporary, { force: true });
-    throw error;
+    throw writeError(`save ${shown}`, error);
   }
 }
 

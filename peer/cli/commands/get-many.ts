@@ -165,7 +165,9 @@ class Batch {
     const { sha256, data } = fetched;
     const found = { file: fetched.file, sha256, streaming: true };
     checkSize(found, data.length);
-    if (await this.#isMissing(file, path, sha256)) writeWhole(path, data, umask);
+    if (await this.#isMissing(file, path, sha256)) {
+      writeWhole(path, data, { umask, shown: shownPath(file) });
+    }
     const done = fetched.done ?? { receivedBytes: 0, peers: 0 };
     return gotten(shownPath(file), { found, done, seconds: (now() - beganMs) / 1000 });
   }
@@ -186,7 +188,7 @@ class Batch {
       checkSize(result.found, await temporary.size());
       // A link is replaced, not what it leads to.
       if ((await lstat(path).catch(() => undefined))?.isSymbolicLink()) await rm(path);
-      await temporary.moveTo(path, this.#context.io.umask);
+      await temporary.moveTo(path, { umask: this.#context.io.umask, shown: shownPath(file) });
       return gotten(shownPath(file), result);
     } catch (error) {
       if (error !== ALREADY_THERE || found === undefined) throw error;

@@ -54,7 +54,7 @@ export async function getFile(
     };
     const result = await timedGet(context, ref, { sink, progress });
     checkSize(result.found, await temporary.size());
-    await temporary.moveTo(resolve(cwd, path), umask);
+    await temporary.moveTo(resolve(cwd, path), { umask, shown: path });
     return { ...result, path };
   } finally {
     await temporary.discard();
