@@ -7,7 +7,7 @@ import type { ChunkStore, StoredFile } from './chunk-store.js';
 import type { Membership } from './membership.js';
 import { recordsBeyond } from './records.js';
 import type { Removals } from './removals.js';
-import type { Fetcher } from './swarm/fetch.js';
+import type { Fetcher } from './swarm/fetcher.js';
 import type { TicketVerifier } from './tickets.js';
 import type { Tombstones } from './tombstones.js';
 import type { WorkGate } from './work-gate.js';

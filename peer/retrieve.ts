@@ -11,7 +11,8 @@ import { type IndexWait, isAway, type WaitListener } from './index-wait.js';
 import type { Membership } from './membership.js';
 import { isPublic, mergeRecord } from './records.js';
 import { SMALL_FILE_BYTES } from './small-files.js';
-import type { Fetch, Fetcher } from './swarm/fetch.js';
+import type { Fetch } from './swarm/fetch.js';
+import type { Fetcher } from './swarm/fetcher.js';
 import type { SmallFetcher, SmallFetchOutcome } from './swarm/small-fetcher.js';
 import type { TicketVerifier } from './tickets.js';
 

@@ -1,10 +1,12 @@
-import { ShoalError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
 import type { Holder } from '../../index-server/api/files.js';
 import type { Manifest } from '../manifest.js';
 import type { StoredFile } from '../stored-file.js';
 import type { RemotePeers } from './remote-peer.js';
-import { RunningFetch } from './running-fetch.js';
+
+/*
+ * What a fetch promises, and what it needs of the rest of the peer. fetcher.ts starts fetches, running-fetch.ts is one.
+ */
 
 /** What to fetch, and what is known of it so far. */
 export interface FetchRequest {
@@ -115,50 +117,4 @@ export interface FetcherOptions {
   readonly noSourceMs: number;
   /** The same where peers that have the file may come back, or the index cannot say whether there are any. */
   readonly awayMs: number;
-}
-
-/** Starts fetches, and lets those who want the same file share one. */
-export class Fetcher {
-  readonly #deps: FetcherDeps;
-  readonly #options: FetcherOptions;
-  readonly #running = new Map<string, RunningFetch>();
-  #isStopped = false;
-
-  constructor(deps: FetcherDeps, options: FetcherOptions) {
-    this.#deps = deps;
-    this.#options = options;
-  }
-
-  /** Begins to fetch a file that is not complete here, or joins the fetch of it that is under way. */
-  start(request: FetchRequest): Fetch {
-    if (this.#isStopped) throw new ShoalError('unavailable', 'this peer is leaving and takes no new work');
-    const running = this.#running.get(request.id);
-    if (running !== undefined) {
-      running.learn(request);
-      return running;
-    }
-    const fetch = new RunningFetch(this.#deps, this.#options, request, () => this.#running.delete(request.id));
-    this.#running.set(request.id, fetch);
-    fetch.run();
-    return fetch;
-  }
-
-  get(id: string): Fetch | undefined {
-    return this.#running.get(id);
-  }
-
-  get active(): readonly Fetch[] {
-    return [...this.#running.values()];
-  }
-
-  /** A peer has opened an Exchange with us about a file: if we are fetching it too, it may have what we lack. */
-  noteNeighbour(id: string, peer: string): void {
-    this.#running.get(id)?.meet(peer, { isHere: true });
-  }
-
-  /** Cancels all fetches and waits until nothing more is written. */
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    await Promise.all([...this.#running.values()].map((fetch) => fetch.cancel('this peer is leaving')));
-  }
 }
