@@ -38,7 +38,7 @@ export class Fetcher {
 
   /** A peer has opened an Exchange with us about a file: if we are fetching it too, it may have what we lack. */
   noteNeighbour(id: string, peer: string): void {
-    this.#running.get(id)?.meet(peer, { isHere: true });
+    this.#running.get(id)?.met(peer);
   }
 
   /** Cancels all fetches and waits until nothing more is written. */
