@@ -1,107 +1,60 @@
 import fs from 'node:fs';
 import { ShoalError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
+import { type Account, Room } from './room.js';
 
 /** Room that was set aside for a file. */
-export class Reservation {
-  readonly #books: Books;
+export class Reservation extends Room {
+  readonly #desk: ReservationDesk;
   readonly #what: string;
-  #bytes: number;
-  #landedBytes: number;
 
   /** Made by {@link Space} alone. */
-  constructor(books: Books, what: string, bytes: number, landedBytes: number) {
-    this.#books = books;
+  constructor(desk: ReservationDesk, what: string, { bytes, landedBytes }: Account) {
+    super(desk.account, bytes, landedBytes);
+    this.#desk = desk;
     this.#what = what;
-    this.#bytes = bytes;
-    this.#landedBytes = landedBytes;
-    books.change(bytes, landedBytes);
-  }
-
-  get bytes(): number {
-    return this.#bytes;
   }
 
   /** Sets more aside; throws `exhausted` when there is none, and the reservation stays as it was. */
   async grow(bytes: number): Promise<void> {
-    while (!this.#books.demand(bytes, this.#what)) await this.#books.reclaim();
-    this.#books.change(bytes, 0);
-    this.#bytes += bytes;
-  }
-
-  /** Tells that so many of the bytes are on the disk now, and thus missing from its free space already. */
-  land(bytes: number): void {
-    const landing = Math.min(bytes, this.#bytes - this.#landedBytes);
-    this.#books.change(0, landing);
-    this.#landedBytes += landing;
-  }
-
-  /** Tells that all of it is on the disk now. */
-  landAll(): void {
-    this.land(this.#bytes);
-  }
-
-  /** Gives it back. Calling it again does nothing. */
-  release(): void {
-    this.#books.change(-this.#bytes, -this.#landedBytes);
-    this.#bytes = 0;
-    this.#landedBytes = 0;
+    while (!this.#desk.demand(bytes, this.#what)) await this.#desk.reclaim();
+    this.take(bytes);
   }
 }
 
 /** Room that nobody needs at present, lent to what gives it back when a file needs it. */
-export class Loan {
-  readonly #books: LoanBooks;
-  #bytes = 0;
-  #landedBytes = 0;
+export class Loan extends Room {
+  readonly #desk: LoanDesk;
 
   /** Made by {@link Space} alone. */
-  constructor(books: LoanBooks, bytes: number, landedBytes: number) {
-    this.#books = books;
-    this.#change(bytes, landedBytes);
+  constructor(desk: LoanDesk, { bytes, landedBytes }: Account) {
+    super(desk.account, bytes, landedBytes);
+    this.#desk = desk;
   }
 
   /** Borrows more; false when there is none to be lent, and the loan stays as it was. */
   grow(bytes: number): boolean {
-    if (!this.#books.canLend(bytes)) return false;
-    this.#change(bytes, 0);
+    if (!this.#desk.canLend(bytes)) return false;
+    this.take(bytes);
     return true;
   }
 
-  /** Tells that all of it is on the disk now. */
-  landAll(): void {
-    this.#change(0, this.#bytes - this.#landedBytes);
-  }
-
-  /** Gives it back. Calling it again does nothing. */
-  release(): void {
-    this.#change(-this.#bytes, -this.#landedBytes);
-  }
-
-  /** Tells that it will not be given back: from now on it counts as used. */
+  /** Tells that nobody should wait for it: from now on, until it is given back, it counts as used. */
   keep(): void {
-    const [bytes, landedBytes] = [this.#bytes, this.#landedBytes];
-    this.release();
-    this.#books.use(bytes, landedBytes);
-  }
-
-  #change(bytes: number, landedBytes: number): void {
-    this.#bytes += bytes;
-    this.#landedBytes += landedBytes;
-    this.#books.change(bytes, landedBytes);
+    this.moveTo(this.#desk.used);
   }
 }
 
-interface Books {
+interface ReservationDesk {
+  readonly account: Account;
   demand(bytes: number, what: string): boolean;
   reclaim(): Promise<void>;
-  change(bytes: number, landedBytes: number): void;
 }
 
-interface LoanBooks {
+interface LoanDesk {
+  readonly account: Account;
+  readonly used: Account;
   canLend(bytes: number): boolean;
-  change(bytes: number, landedBytes: number): void;
-  use(bytes: number, landedBytes: number): void;
 }
 
 /** What a {@link Space} works with. */
@@ -120,28 +73,21 @@ export class Space {
   readonly #deps: SpaceDeps;
   readonly #quotaBytes: number;
   readonly #reserveBytes: number;
-  #usedBytes = 0;
-  #landedBytes = 0;
-  #lentBytes = 0;
-  #lentLandedBytes = 0;
+  /** Of all files, whole or not, of those on their way in, and of loans that are kept. */
+  readonly #used: Account = { bytes: 0, landedBytes: 0 };
+  readonly #lent: Account = { bytes: 0, landedBytes: 0 };
   /** Who waits for what was lent. */
   #reclaiming = 0;
   #isFull = false;
-  readonly #books: Books = {
+  readonly #reservationDesk: ReservationDesk = {
+    account: this.#used,
     demand: (bytes, what) => this.#demand(bytes, what),
     reclaim: () => this.#reclaim(),
-    change: (bytes, landedBytes) => {
-      this.#usedBytes += bytes;
-      this.#landedBytes += landedBytes;
-    },
   };
-  readonly #loans: LoanBooks = {
+  readonly #loanDesk: LoanDesk = {
+    account: this.#lent,
+    used: this.#used,
     canLend: (bytes) => bytes <= this.lendableBytes,
-    change: (bytes, landedBytes) => {
-      this.#lentBytes += bytes;
-      this.#lentLandedBytes += landedBytes;
-    },
-    use: (bytes, landedBytes) => this.#books.change(bytes, landedBytes),
   };
 
   /** `quotaBytes` 0 means no quota; `reserveBytes` of the disk are left to others. */
@@ -153,7 +99,7 @@ export class Space {
 
   /** Bytes of all files, whole or not, and of those on their way in. */
   get usedBytes(): number {
-    return this.#usedBytes;
+    return this.#used.bytes;
   }
 
   /** Bytes that can still be reserved, lent or not: what is left of the quota or of the disk, whichever is less. */
@@ -163,38 +109,38 @@ export class Space {
 
   /** Bytes that can still be lent. */
   get lendableBytes(): number {
-    return this.#reclaiming > 0 ? 0 : Math.max(0, this.freeBytes - this.#lentBytes);
+    return this.#reclaiming > 0 ? 0 : Math.max(0, this.freeBytes - this.#lent.bytes);
   }
 
   /** Sets room aside for something, named in the error. Throws `exhausted` when there is not enough. */
   async reserve(bytes: number, what: string): Promise<Reservation> {
-    const reservation = new Reservation(this.#books, what, 0, 0);
+    const reservation = new Reservation(this.#reservationDesk, what, { bytes: 0, landedBytes: 0 });
     await reservation.grow(bytes);
     return reservation;
   }
 
   /** Enters a file that is here already, even beyond the quota; `landedBytes` of it are on the disk. */
   adopt(bytes: number, landedBytes: number, what: string): Reservation {
-    return new Reservation(this.#books, what, bytes, landedBytes);
+    return new Reservation(this.#reservationDesk, what, { bytes, landedBytes });
   }
 
   /** Lends some room; undefined when there is not enough that nobody needs. */
   lend(bytes: number): Loan | undefined {
-    return this.#loans.canLend(bytes) ? new Loan(this.#loans, bytes, 0) : undefined;
+    return this.#loanDesk.canLend(bytes) ? new Loan(this.#loanDesk, { bytes, landedBytes: 0 }) : undefined;
   }
 
   /** Enters what is on the disk already and will go, even beyond the quota. */
   adoptLoan(bytes: number): Loan {
-    return new Loan(this.#loans, bytes, bytes);
+    return new Loan(this.#loanDesk, { bytes, landedBytes: bytes });
   }
 
   get #quotaLeft(): number {
-    return this.#quotaBytes === 0 ? Number.POSITIVE_INFINITY : this.#quotaBytes - this.#usedBytes;
+    return this.#quotaBytes === 0 ? Number.POSITIVE_INFINITY : this.#quotaBytes - this.#used.bytes;
   }
 
   get #diskLeft(): number {
-    const promisedBytes = this.#usedBytes - this.#landedBytes;
-    return this.#deps.diskFreeBytes() + this.#lentLandedBytes - this.#reserveBytes - promisedBytes;
+    const promisedBytes = this.#used.bytes - this.#used.landedBytes;
+    return this.#deps.diskFreeBytes() + this.#lent.landedBytes - this.#reserveBytes - promisedBytes;
   }
 
   async #reclaim(): Promise<void> {
@@ -211,11 +157,11 @@ export class Space {
     const { freeBytes } = this;
     if (bytes <= freeBytes) {
       this.#isFull = false;
-      return bytes === 0 || bytes <= freeBytes - this.#lentBytes;
+      return bytes === 0 || bytes <= freeBytes - this.#lent.bytes;
     }
     const isQuota = this.#quotaLeft <= this.#diskLeft;
     const limit = isQuota
-      ? `of the quota of ${formatBytes(this.#quotaBytes)}, of which ${formatBytes(this.#usedBytes)} are used`
+      ? `of the quota of ${formatBytes(this.#quotaBytes)}, of which ${formatBytes(this.#used.bytes)} are used`
       : `on the disk, of which ${formatBytes(this.#reserveBytes)} stay reserved`;
     const error = new ShoalError(
       'exhausted',
