@@ -1,16 +1,13 @@
 import fs from 'node:fs';
-import { setImmediate as turn } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { Deferred } from '../../common/deferred.js';
 import { ShoalError, toShoalError } from '../../common/errors.js';
-import type { Logger } from '../../common/log.js';
-import type { Hasher } from '../hasher.js';
-import { storageError, writeFully, writeFullySync } from './file-io.js';
-import { encodeEntry, encodeHeader, HEADER_BYTES, type RedoEntry, readEntries, readHeader } from './redo-entry.js';
+import { storageError } from './file-io.js';
+import { encodeEntry, HEADER_BYTES, type RedoEntry } from './redo-entry.js';
+import { RedoFile } from './redo-file.js';
 import { restoreLog } from './redo-restore.js';
-import type { Loan, Space } from './space.js';
-import type { StorePaths } from './store-paths.js';
-import type { Syncer } from './syncer.js';
+import { RedoSettler, type RedoSettlerDeps } from './redo-settler.js';
+import type { Space } from './space.js';
+import { syncSmallFiles } from './sync-small-files.js';
 
 /*
  * Makes small files durable many at a time. Their data and info files are written without a sync, and besides all of it
@@ -36,23 +33,6 @@ import type { Syncer } from './syncer.js';
 const OLD_LOGS = 2;
 /** Of what could be lent, a log takes no more than one in so many: there are three, and files need some. */
 const SHARE = 4;
-const ENTRIES_IN_TURN = 20;
-/** In the place of the boot, in the header of a log that could not be settled. */
-const UNSETTLED = 'unsettled';
-
-const fdatasync = promisify(fs.fdatasync);
-
-/** One log file. */
-interface Log {
-  readonly path: string;
-  readonly fd: number;
-  readonly loan: Loan;
-  readonly mostBytes: number;
-  end: number;
-  readonly ids: Set<string>;
-  /** What is being added: its files are not written before that is done. */
-  readonly adding: Set<Promise<void>>;
-}
 
 interface Waiting {
   readonly entry: RedoEntry;
@@ -61,37 +41,29 @@ interface Waiting {
 }
 
 /** What a {@link RedoLog} works with. */
-export interface RedoLogDeps {
-  readonly hasher: Pick<Hasher, 'sync'>;
-  readonly syncer: Syncer;
-  readonly paths: StorePaths;
+export interface RedoLogDeps extends RedoSettlerDeps {
   readonly space: Pick<Space, 'lend' | 'adoptLoan' | 'lendableBytes'>;
-  readonly log: Logger;
   /** Names the boot of the machine. */
   readonly boot: string;
-  /** Fires when the store closes. */
-  readonly closing: AbortSignal;
 }
 
 /** See the head of this file. */
 export class RedoLog {
   readonly #deps: RedoLogDeps;
   readonly #logBytes: number;
-  #current: Log | undefined;
-  readonly #old = new Set<Log>();
+  readonly #settler: RedoSettler;
+  #current: RedoFile | undefined;
   #lastNumber = 0;
   #waiting: Waiting[] = [];
   #clearing: Deferred<void>[] = [];
   #working: Promise<void> = Promise.resolve();
   #isWorking = false;
-  #settling: Promise<void> = Promise.resolve();
-  /** Why a log could not be settled. */
-  #failure: { readonly error: unknown } | undefined;
 
   /** `logBytes` is how large a log may become. */
   constructor(deps: RedoLogDeps, options: { readonly logBytes: number }) {
     this.#deps = deps;
     this.#logBytes = options.logBytes;
+    this.#settler = new RedoSettler(deps);
   }
 
   /**
@@ -103,24 +75,18 @@ export class RedoLog {
     const numbers = fs.readdirSync(paths.redo).map(Number).filter(Number.isSafeInteger);
     let isRestoring = false;
     for (const number of numbers.sort((a, b) => a - b)) {
-      const path = paths.redoLog(number);
       this.#lastNumber = number;
-      const fd = fs.openSync(path, 'r+');
+      const log = RedoFile.open(paths.redoLog(number), space);
       try {
-        isRestoring ||= readHeader(fd) !== boot;
-        if (!isRestoring) {
-          const loan = space.adoptLoan(fs.fstatSync(fd).size);
-          const rest = { loan, mostBytes: 0, end: HEADER_BYTES, adding: new Set<Promise<void>>() };
-          this.#settle({ path, fd, ...rest, ids: await idsIn(fd) });
-          continue;
-        }
-        await restoreLog(fd, this.#deps);
+        isRestoring ||= log.boot !== boot;
+        if (isRestoring) await restoreLog(log.entries(), this.#deps);
+        else await log.readIds();
       } catch (error) {
-        fs.closeSync(fd);
+        log.close();
         throw error;
       }
-      fs.closeSync(fd);
-      await this.#discard(path);
+      if (isRestoring) await log.discard(this.#deps);
+      else this.#settler.take(log);
     }
   }
 
@@ -137,7 +103,7 @@ export class RedoLog {
 
   /** Whether what a log says of a file would be made true again, so that changes of it have to go through the log. */
   covers(id: string): boolean {
-    return this.#current?.ids.has(id) === true || [...this.#old].some(({ ids }) => ids.has(id));
+    return this.#current?.ids.has(id) === true || this.#settler.covers(id);
   }
 
   /** Settles all logs; resolves when their room is given back, or kept because that failed. */
@@ -151,8 +117,8 @@ export class RedoLog {
   /** Adds no more; resolves when nothing is under way. What is not settled is when the store opens next. */
   async close(): Promise<void> {
     await this.#working;
-    await this.#settling;
-    for (const log of [this.#current, ...this.#old]) if (log !== undefined) fs.closeSync(log.fd);
+    await this.#settler.close();
+    this.#current?.close();
   }
 
   #work(): void {
@@ -187,56 +153,31 @@ export class RedoLog {
       return;
     }
     // Known before it is written: should that fail, more goes through the log than has to.
-    for (const { entry, added } of batch) {
-      log.ids.add(entry.id);
-      const isOver = added.promise.then(forget, forget).then(() => void log.adding.delete(isOver));
-      log.adding.add(isOver);
-    }
-    await writeFully(log.fd, pieces, log.end);
-    await fdatasync(log.fd);
-    log.loan.landAll();
-    // Only now: what was not written whole is written over.
-    log.end += bytes;
+    for (const { entry, added } of batch) log.expect(entry.id, added.promise);
+    await log.append(pieces);
     for (const waiting of batch) finish(waiting.write(), waiting);
   }
 
   /** Undefined when there is no room for it, or when no more logs may wait. */
-  async #logWithRoom(bytes: number): Promise<Log | undefined> {
-    const current = this.#current;
-    if (current !== undefined && current.end < current.mostBytes && current.loan.grow(bytes)) return current;
-    if (this.#old.size >= OLD_LOGS) await this.#settling;
-    if (this.#old.size >= OLD_LOGS) return undefined;
-    const mostBytes = Math.min(this.#logBytes, this.#deps.space.lendableBytes / SHARE);
-    const loan = this.#deps.space.lend(HEADER_BYTES + bytes);
+  async #logWithRoom(bytes: number): Promise<RedoFile | undefined> {
+    const { paths, space } = this.#deps;
+    if (this.#current?.makeRoom(bytes) === true) return this.#current;
+    if (this.#settler.count >= OLD_LOGS) await this.#settler.whenSettled();
+    if (this.#settler.count >= OLD_LOGS) return undefined;
+    const mostBytes = Math.min(this.#logBytes, space.lendableBytes / SHARE);
+    const loan = space.lend(HEADER_BYTES + bytes);
     if (loan === undefined) return undefined;
-    const next = await this.#begin(loan, mostBytes);
-    if (this.#current !== undefined) this.#settle(this.#current);
+    this.#lastNumber += 1;
+    const next = await RedoFile.begin(this.#deps, { path: paths.redoLog(this.#lastNumber), loan, mostBytes });
+    if (this.#current !== undefined) this.#settler.take(this.#current);
     this.#current = next;
     return next;
-  }
-
-  async #begin(loan: Loan, mostBytes: number): Promise<Log> {
-    const { paths, syncer, boot } = this.#deps;
-    this.#lastNumber += 1;
-    const path = paths.redoLog(this.#lastNumber);
-    let fd: number | undefined;
-    try {
-      fd = fs.openSync(path, 'wx+', 0o600);
-      await writeFully(fd, [encodeHeader(boot)], 0);
-      await syncer.directory(paths.redo);
-    } catch (error) {
-      if (fd !== undefined) fs.closeSync(fd);
-      fs.rmSync(path, { force: true });
-      loan.release();
-      throw error;
-    }
-    return { path, fd, loan, mostBytes, end: HEADER_BYTES, ids: new Set(), adding: new Set() };
   }
 
   /** The files are written and synced, those of which no log tells that is there to stay. */
   async #addWithoutLog(batch: readonly Waiting[]): Promise<void> {
     const refused = batch.filter(({ entry }) => this.covers(entry.id));
-    for (const { added } of refused) added.reject(failing(this.#failure?.error));
+    for (const { added } of refused) added.reject(failing(this.#settler.failure?.error));
     const writing = batch.filter((waiting) => !refused.includes(waiting));
     if (writing.length === 0) return;
     const synced = new Deferred<void>();
@@ -252,70 +193,20 @@ export class RedoLog {
     });
     await Promise.all(written);
     try {
-      await this.#sync(writing.map(({ entry }) => entry.id));
+      await syncSmallFiles(
+        this.#deps,
+        writing.map(({ entry }) => entry.id),
+      );
       synced.resolve();
     } catch (error) {
-      synced.reject(this.#failure === undefined ? toShoalError(error) : failing(error));
+      synced.reject(this.#settler.failure === undefined ? toShoalError(error) : failing(error));
     }
-  }
-
-  /** Syncs files and their names. */
-  async #sync(ids: readonly string[]): Promise<void> {
-    const { hasher, paths, closing } = this.#deps;
-    const folders = new Set(ids.map((id) => paths.folder(id)));
-    await hasher.sync({ paths: [...ids.flatMap((id) => [paths.data(id), paths.info(id)]), ...folders] }, closing);
   }
 
   async #settleAll(): Promise<void> {
-    if (this.#current !== undefined) this.#settle(this.#current);
+    if (this.#current !== undefined) this.#settler.take(this.#current);
     this.#current = undefined;
-    await this.#settling;
-  }
-
-  /** Makes the files of a log durable and removes it; what fails is put right when the store opens next. */
-  #settle(log: Log): void {
-    this.#old.add(log);
-    this.#settling = this.#settling.then(async () => {
-      await Promise.all(log.adding);
-      if (this.#failure !== undefined) {
-        this.#keep(log);
-        return;
-      }
-      try {
-        await this.#sync([...log.ids]);
-        await this.#discard(log.path);
-        this.#old.delete(log);
-        fs.closeSync(log.fd);
-        log.loan.release();
-      } catch (error) {
-        if (this.#deps.closing.aborted) {
-          log.loan.keep();
-          return;
-        }
-        this.#failure = { error };
-        this.#deps.log.error({ error, path: log.path }, 'could not settle a log of the store');
-        this.#keep(log);
-      }
-    });
-  }
-
-  /**
-   * The kernel tells once of what it could not write, and another sync of the same files may well succeed: only writing
-   * them again is sure, which can be done when nobody reads them.
-   */
-  #keep(log: Log): void {
-    log.loan.keep();
-    try {
-      writeFullySync(log.fd, encodeHeader(UNSETTLED), 0);
-    } catch (cause) {
-      this.#deps.log.error({ error: cause, path: log.path }, 'could not note that a log of the store is not settled');
-    }
-  }
-
-  /** Removes a log, durably: one that came back later would undo what happened since. */
-  async #discard(path: string): Promise<void> {
-    fs.rmSync(path, { force: true });
-    await this.#deps.syncer.directory(this.#deps.paths.redo);
+    await this.#settler.whenSettled();
   }
 }
 
@@ -330,16 +221,4 @@ function failing(cause: unknown): ShoalError {
     cause,
     hint: 'look at the disk and at what the log of the peer says of it, and restart the peer when it is well',
   });
-}
-
-/** Of which files a log tells. */
-async function idsIn(fd: number): Promise<Set<string>> {
-  const ids = new Set<string>();
-  let entries = 0;
-  for (const { id } of readEntries(fd)) {
-    ids.add(id);
-    entries += 1;
-    if (entries % ENTRIES_IN_TURN === 0) await turn();
-  }
-  return ids;
 }

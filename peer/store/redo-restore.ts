@@ -3,14 +3,14 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Logger } from '../../common/log.js';
 import type { Hasher } from '../hasher.js';
 import { writeFullySync } from './file-io.js';
-import { type RedoEntry, readEntries } from './redo-entry.js';
+import type { RedoEntry } from './redo-entry.js';
 import type { StorePaths } from './store-paths.js';
 
 const ENTRIES_IN_TURN = 20;
 
-/** Makes true again, durably, what an open log of before a crash of the machine says. Doing it again does no harm. */
+/** Makes true again, durably, what a log of before a crash of the machine says. Doing it again does no harm. */
 export async function restoreLog(
-  fd: number,
+  log: Iterable<RedoEntry>,
   deps: {
     readonly hasher: Pick<Hasher, 'sync'>;
     readonly paths: StorePaths;
@@ -18,18 +18,18 @@ export async function restoreLog(
     readonly closing: AbortSignal;
   },
 ): Promise<void> {
-  const { paths, hasher, log, closing } = deps;
+  const { paths, hasher, closing } = deps;
   const written = new Set<string>();
   const folders = new Set<string>([paths.files]);
   let entries = 0;
-  for (const entry of readEntries(fd)) {
+  for (const entry of log) {
     entries += 1;
     if (entries % ENTRIES_IN_TURN === 0) await turn();
     folders.add(paths.folder(entry.id));
     for (const path of restore(entry, paths)) written.add(path);
   }
   await hasher.sync({ paths: [...written, ...folders] }, closing);
-  if (entries > 0) log.info({ entries }, 'wrote again what the machine may have lost when it went down');
+  if (entries > 0) deps.log.info({ entries }, 'wrote again what the machine may have lost when it went down');
 }
 
 /** Which files were written. */
