@@ -286,6 +286,7 @@ describe('the quota', () => {
       quotaBytes: QUOTA,
       files: 1,
       partialFiles: 0,
+      unsettledLogs: 0,
     });
     expect(fixture.everyFile().length).toBe(2);
   });

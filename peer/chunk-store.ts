@@ -61,6 +61,8 @@ export interface StoreUsage {
   /** Complete files. */
   readonly files: number;
   readonly partialFiles: number;
+  /** Logs of small files that the disk did not let be settled: nothing is lost, but it fails. */
+  readonly unsettledLogs: number;
 }
 
 /**
@@ -100,7 +102,12 @@ export class ChunkStore {
     this.#paths = new StorePaths(this.#dir);
     this.#folders = new Folders({ paths: this.#paths, syncer: this.#syncer });
     this.#space = new Space(
-      { log, diskFreeBytes: () => diskFreeBytes(this.#dir), reclaim: () => this.#redo.clear() },
+      {
+        log,
+        diskFreeBytes: () => diskFreeBytes(this.#dir),
+        reclaim: () => this.#redo.clear(),
+        freed: () => this.#redo.tryAgain(),
+      },
       options,
     );
     const shared = {
@@ -260,6 +267,7 @@ export class ChunkStore {
       quotaBytes: this.#quotaBytes,
       files,
       partialFiles: this.#files.size - files,
+      unsettledLogs: this.#redo.unsettledCount,
     };
   }
 

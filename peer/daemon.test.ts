@@ -231,6 +231,7 @@ describe('the swarm', () => {
       'other peers',
       'versions',
       'space',
+      'disk',
       'data folder',
       'share folder',
     ]);

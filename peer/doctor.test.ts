@@ -65,7 +65,10 @@ async function diagnose(sick: Sick = {}): Promise<Record<string, Finding>> {
       membership,
       peers: { info: sick.info ?? (async (address) => info(address.split(':')[0] ?? '')) },
       store: {
-        usage: () => ({ usedBytes: 10, freeBytes: 90, quotaBytes: 0, files: 1, partialFiles: 0, ...sick.usage }),
+        usage: () => ({
+          ...{ usedBytes: 10, freeBytes: 90, quotaBytes: 0, files: 1, partialFiles: 0, unsettledLogs: 0 },
+          ...sick.usage,
+        }),
       },
       tls: sick.tls,
       fetch,
@@ -93,6 +96,11 @@ test('all is well, and nothing is left in the data folder', async () => {
 });
 
 describe('finds', () => {
+  test('a disk that does not take what small files left in the log', async () => {
+    const { disk } = await diagnose({ usage: { unsettledLogs: 2 } });
+    expect(disk).toMatchObject({ result: 'failed', detail: expect.stringContaining('2 logs of small files') });
+  });
+
   test('an index that does not answer, within its time', async () => {
     index.close();
     const findings = await diagnose({ indexUrl: 'http://127.0.0.1:1' });

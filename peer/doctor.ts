@@ -93,6 +93,7 @@ export class Doctor {
       ['other peers', (limit) => this.#others(limit)],
       ['versions', (limit) => this.#versions(limit), 'index'],
       ['space', () => Promise.resolve(this.#space())],
+      ['disk', () => Promise.resolve(this.#disk())],
       ['data folder', () => this.#dataFolder()],
       ['share folder', () => this.#shareFolder()],
     ];
@@ -210,6 +211,16 @@ export class Doctor {
       return { result: 'warning', detail, hint: 'soon nothing more can be stored: remove files or add disk' };
     }
     return { result: 'ok', detail };
+  }
+
+  #disk(): Omit<Finding, 'name'> {
+    const { unsettledLogs } = this.#deps.store.usage();
+    if (unsettledLogs === 0) return { result: 'ok', detail: 'takes what small files leave in the log of the store' };
+    return {
+      result: 'failed',
+      detail: `did not take what ${unsettledLogs} logs of small files have; nothing is lost, but some cannot be changed`,
+      hint: 'see what the log of the peer says of the disk; it is tried again when files come or go',
+    };
   }
 
   async #dataFolder(): Promise<Omit<Finding, 'name'>> {

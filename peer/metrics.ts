@@ -83,6 +83,7 @@ export interface MetricSources {
     readonly quotaBytes: number;
     readonly files: number;
     readonly partialFiles: number;
+    readonly unsettledLogs: number;
   };
   isIndexReachable(): boolean;
   isDraining(): boolean;
@@ -195,6 +196,11 @@ export class PeerMetrics {
     this.#gauge('store_quota_bytes', 'Quota of the store, 0 when there is none', (from) => from.usage().quotaBytes);
     this.#gauge('complete_files', 'Files that are wholly here', (from) => from.usage().files);
     this.#gauge('partial_files', 'Files that are partly here', (from) => from.usage().partialFiles);
+    this.#gauge(
+      'store_unsettled_logs',
+      'Logs of small files that the disk did not let be settled; they are tried again',
+      (from) => from.usage().unsettledLogs,
+    );
     this.#gauge('active_fetches', 'Fetches under way', (from) => from.activeFetches());
     this.#gauge('live_peers', 'Peers that are live, as the index last told', (from) => from.livePeers());
     this.#gauge('index_reachable', 'Whether the index answered last time', (from) => Number(from.isIndexReachable()));

@@ -47,10 +47,15 @@ export function encodeEntry({ id, info, data }: RedoEntry): Buffer[] {
   return [...pieces, blake3Of(pieces)];
 }
 
-/** The whole entries of an open log, in order; what is before the first that is not whole. */
-export function* readEntries(fd: number): Generator<RedoEntry & { /** Where it ends. */ readonly end: number }> {
+/** An entry, and where in the log it ends. */
+export interface ReadEntry extends RedoEntry {
+  readonly end: number;
+}
+
+/** The whole entries of an open log, in order, from where one begins; what is before the first that is not whole. */
+export function* readEntries(fd: number, from: number = HEADER_BYTES): Generator<ReadEntry> {
   const fixed = Buffer.allocUnsafe(FIXED_BYTES);
-  for (let at = HEADER_BYTES; readFullySync(fd, fixed, at) === FIXED_BYTES; ) {
+  for (let at = from; readFullySync(fd, fixed, at) === FIXED_BYTES; ) {
     const infoBytes = lengthAt(fixed, 0);
     const dataBytes = lengthAt(fixed, 4);
     const bodyBytes = (infoBytes ?? 0) + (dataBytes ?? 0);

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { writeFully, writeFullySync } from './file-io.js';
-import { encodeHeader, HEADER_BYTES, type RedoEntry, readEntries, readHeader } from './redo-entry.js';
+import { encodeHeader, HEADER_BYTES, type ReadEntry, readEntries, readHeader } from './redo-entry.js';
 import type { Loan, Space } from './space.js';
 import type { StorePaths } from './store-paths.js';
 import type { Syncer } from './syncer.js';
@@ -74,9 +74,14 @@ export class RedoFile {
     return readHeader(this.#fd);
   }
 
-  /** The whole entries, in order, read one by one. */
-  entries(): Generator<RedoEntry> {
-    return readEntries(this.#fd);
+  /** Where the last whole entry ends, and where the first begins if there is none. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** The whole entries, in order, read one by one; from where one begins, if that is given. */
+  entries(from?: number): Generator<ReadEntry> {
+    return readEntries(this.#fd, from);
   }
 
   /** The files that it tells of. */

@@ -1,9 +1,7 @@
 import fs from 'node:fs';
 import { Deferred } from '../../common/deferred.js';
-import { ShoalError } from '../../common/errors.js';
 import { createLogger } from '../../common/log.js';
 import type { StoredFile } from '../chunk-store.js';
-import { Hasher } from '../hasher.js';
 import { contentIn, contentOf, patiently, StoreFixture, sha256Of } from '../testing/stores.js';
 import { waitFor } from '../testing/wait-for.js';
 import { Folders } from './folders.js';
@@ -122,49 +120,45 @@ describe('small files, when the machine goes down', () => {
 describe('the log', () => {
   const ids = Array.from({ length: 40 }, (_, i) => i.toString(16).padStart(64, '0'));
   const info = Buffer.alloc(100, 'i');
-  let hasher: Hasher;
   let closing: AbortController;
   let diskBytes: number;
   /** Of files, which are not there. */
   let takenBytes: number;
-  /** What the disk says when it is to sync. */
-  let failure: Error | undefined;
-  let synced: string[];
 
   beforeEach(() => {
-    hasher = new Hasher({ threads: 1 });
     closing = new AbortController();
     diskBytes = 1_000_000;
     takenBytes = 0;
-    failure = undefined;
-    synced = [];
   });
-  afterEach(() => hasher.close());
 
-  async function opened(): Promise<{ redo: RedoLog; space: Space }> {
+  async function opened({ logBytes = 2_000 } = {}): Promise<{ redo: RedoLog; space: Space }> {
     const paths = new StorePaths(fixture.dir);
     const syncer = new Syncer();
     const folders = new Folders({ paths, syncer });
     await folders.prepare();
     for (const id of ids) await folders.provide(id);
-    const log = createLogger({ name: 'test', level: 'silent' });
+    const log = createLogger(
+      { name: 'test', level: 'warn' },
+      { write: (line) => fixture.logged.push(JSON.parse(line)) },
+    );
     const space: Space = new Space(
-      { log, diskFreeBytes: () => diskBytes - takenBytes - logBytes(), reclaim: () => redo.clear() },
+      {
+        log,
+        diskFreeBytes: () => diskBytes - takenBytes - bytesOfLogs(),
+        reclaim: () => redo.clear(),
+        freed: () => redo.tryAgain(),
+      },
       { quotaBytes: 0, reserveBytes: 0 },
     );
-    const sync: Hasher['sync'] = async (job, signal) => {
-      if (failure !== undefined) throw failure;
-      synced.push(...job.paths);
-      await hasher.sync(job, signal);
-    };
-    const deps = { hasher: { sync }, syncer, paths, space, log, boot: 'b', closing: closing.signal };
-    const redo: RedoLog = new RedoLog(deps, { logBytes: 2_000 });
+    const deps = { hasher: fixture.disk, syncer, paths, space, log, boot: 'b', closing: closing.signal };
+    const redo: RedoLog = new RedoLog(deps, { logBytes });
     await redo.open();
     return { redo, space };
   }
 
   const write = (id: string) => async () => fs.writeFileSync(fixture.pathOf(id, '.info'), info);
-  const logBytes = () => logs().reduce((sum, path) => sum + fs.statSync(path).size, 0);
+  const bytesOfLogs = () => logs().reduce((sum, path) => sum + fs.statSync(path).size, 0);
+  const synced = () => fixture.disk.attempts.flat();
 
   it('is begun anew when it is full, and lets go of the files in it once they are synced', async () => {
     const { redo, space } = await opened();
@@ -191,14 +185,14 @@ describe('the log', () => {
     const [id = ''] = ids;
     const written = new Deferred<void>();
     const added = redo.add({ id, info }, () => written.promise);
-    await waitFor('the log has it', () => logBytes() > HEADER_BYTES);
+    await waitFor('the log has it', () => bytesOfLogs() > HEADER_BYTES);
     const cleared = redo.clear();
     // A round trip to the thread that syncs, after which a sync that was not held back would have been seen.
-    await hasher.sync({ paths: [] }, closing.signal);
-    expect(synced).toEqual([]);
+    await fixture.disk.sync({ paths: [] }, closing.signal);
+    expect(synced()).toEqual([]);
     written.resolve();
     await Promise.all([added, cleared]);
-    expect(synced).toContain(fixture.pathOf(id, '.data'));
+    expect(synced()).toContain(fixture.pathOf(id, '.data'));
     await redo.close();
   });
 
@@ -210,12 +204,12 @@ describe('the log', () => {
     expect(logs()).toHaveLength(1);
     const reservation = await space.reserve(1_400, 'a file');
     expect(logs()).toEqual([]);
-    expect(synced).toContain(fixture.pathOf(first, '.info'));
+    expect(synced()).toContain(fixture.pathOf(first, '.info'));
     takenBytes = 1_400;
     reservation.landAll();
     await redo.add({ id: second, info }, write(second));
     expect(fs.readFileSync(fixture.pathOf(second, '.info'))).toEqual(info);
-    expect(synced).toContain(fixture.pathOf(second, '.info'));
+    expect(synced()).toContain(fixture.pathOf(second, '.info'));
     expect([logs(), redo.covers(second)]).toEqual([[], false]);
     diskBytes = 3_000;
     await redo.add({ id: third, info }, write(third));
@@ -223,9 +217,9 @@ describe('the log', () => {
     await redo.close();
   });
 
-  it('that cannot be settled does not fill the disk', async () => {
+  it('that cannot be settled does not fill the disk, and is written again by the next start', async () => {
     const { redo, space } = await opened();
-    failure = new ShoalError('internal', 'EIO: i/o error, fsync');
+    fixture.disk.isBad = () => true;
     const outcomes = [];
     for (const id of ids) outcomes.push(await redo.add({ id, info, data: info }, write(id)).catch((error) => error));
     const refused = outcomes.filter((outcome) => outcome !== undefined);
@@ -234,29 +228,100 @@ describe('the log', () => {
       expect(error).toMatchObject({
         code: 'unavailable',
         message: 'the disk does not take small files: EIO: i/o error, fsync',
-        hint: expect.stringContaining('restart the peer'),
+        hint: expect.stringContaining('look at the disk'),
       });
     }
-    expect(logs()).toHaveLength(3);
-    expect(logBytes()).toBeLessThan(3 * 2_500);
-    expect(space.freeBytes).toBe(1_000_000 - logBytes());
+    expect(redo.unsettledCount).toBe(logs().length);
+    expect(bytesOfLogs()).toBeLessThan(3 * 2_500);
+    expect(space.freeBytes).toBe(1_000_000 - bytesOfLogs());
     expect(space.lendableBytes).toBe(space.freeBytes);
-
-    // The disk is well again: what no log tells of can be taken, what one tells of cannot be changed.
-    failure = undefined;
-    const [old = ''] = ids;
-    const late = ids.at(-1) ?? '';
-    await redo.add({ id: late, info }, write(late));
-    expect(synced).toContain(fixture.pathOf(late, '.info'));
-    await expect(redo.add({ id: old, info }, write(old))).rejects.toMatchObject({ code: 'unavailable' });
+    closing.abort();
     await redo.close();
+    expect(fixture.logged.map(({ msg }) => msg)).toEqual(['could not settle a log of the store; it is tried again']);
 
-    // The next start writes it again: another sync would say that all is well.
+    // Another sync would say that all is well: that there are files where there were none shows that they were written.
+    fixture.disk.isBad = () => false;
+    closing = new AbortController();
+    const [old = ''] = ids;
     expect(fs.existsSync(fixture.pathOf(old, '.data'))).toBe(false);
     const next = await opened();
     expect(logs()).toEqual([]);
     expect(fs.readFileSync(fixture.pathOf(old, '.data'))).toEqual(info);
     await next.redo.close();
+  });
+
+  it('that cannot be settled keeps changes of its files out, and nothing else', async () => {
+    const { redo } = await opened();
+    const [bad = '', other = ''] = ids;
+    fixture.disk.isBad = (path) => path.includes(bad);
+    await redo.add({ id: bad, info }, write(bad));
+    await redo.clear();
+    expect([redo.unsettledCount, redo.covers(bad)]).toEqual([1, true]);
+    await expect(redo.add({ id: bad, info }, write(bad))).rejects.toMatchObject({ code: 'unavailable' });
+    await redo.add({ id: other, info }, write(other));
+    expect(fs.readFileSync(fixture.pathOf(other, '.info'))).toEqual(info);
+    expect([synced().includes(fixture.pathOf(other, '.info')), redo.covers(other)]).toEqual([true, false]);
+    // It was not given up: when the disk takes it the change goes through.
+    fixture.disk.isBad = () => false;
+    const newer = Buffer.from('newer');
+    await redo.add({ id: bad, info: newer }, async () => fs.writeFileSync(fixture.pathOf(bad, '.info'), newer));
+    expect([redo.unsettledCount, redo.covers(bad)]).toEqual([0, true]);
+    await redo.clear();
+    expect(logs()).toEqual([]);
+    expect(fs.readFileSync(fixture.pathOf(bad, '.info'))).toEqual(newer);
+    await redo.close();
+  });
+
+  it('that could not be settled is tried again only when something happens, and goes on where it was', async () => {
+    const { redo } = await opened({ logBytes: 100_000 });
+    const [other = '', ...old] = ids;
+    const bad = old[30] ?? '';
+    for (const id of old) await redo.add({ id, info, data: info }, write(id));
+    fixture.disk.isBad = (path) => path.includes(bad);
+    await redo.clear();
+    expect(fixture.disk.attempts).toHaveLength(1);
+    await redo.add({ id: other, info }, write(other));
+    // Settles nothing, but waits for the attempt.
+    await redo.clear();
+    const [, ...later] = fixture.disk.attempts;
+    const isOfOther = (paths: readonly string[]) => paths.some((path) => path.includes(other));
+    const retries = later.filter((paths) => !isOfOther(paths));
+    // One piece that went well, and one in which the bad one is.
+    expect(retries.map((paths) => paths.some((path) => path.includes(bad)))).toEqual([false, true]);
+    redo.tryAgain();
+    redo.tryAgain();
+    await redo.clear();
+    const again = fixture.disk.attempts.slice(1 + later.length);
+    expect(again).toEqual([retries[1]]);
+    fixture.disk.isBad = () => false;
+    redo.tryAgain();
+    await redo.clear();
+    expect(fixture.disk.attempts.flat().filter((path) => path === fixture.pathOf(old[0] ?? '', '.info'))).toHaveLength(
+      2,
+    );
+    expect([redo.unsettledCount, logs()]).toEqual([0, []]);
+    expect(fixture.logged.map(({ msg }) => msg)).toEqual([
+      'could not settle a log of the store; it is tried again',
+      'settled the logs of the store that could not be settled before',
+    ]);
+    await redo.close();
+  });
+
+  it('that is damaged is not taken for settled', async () => {
+    const { redo } = await opened();
+    const [id = ''] = ids;
+    await redo.add({ id, info }, write(id));
+    await redo.add({ id, info }, write(id));
+    fixture.disk.isBad = () => true;
+    await redo.clear();
+    const [path = ''] = logs();
+    fs.truncateSync(path, fs.statSync(path).size - 1);
+    fixture.disk.isBad = () => false;
+    await expect(redo.add({ id, info }, write(id))).rejects.toMatchObject({
+      message: expect.stringContaining('the log of the store is damaged'),
+    });
+    expect(logs()).toEqual([path]);
+    await redo.close();
   });
 });
 

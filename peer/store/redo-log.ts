@@ -23,8 +23,9 @@ import { syncSmallFiles } from './sync-small-files.js';
  * is synced by itself.
  *
  * Logs go in the order in which they came, or an older one would undo what was in a newer one. So when the disk fails and
- * one cannot be settled, all later ones stay too, and when there are three, what comes is synced by itself: the next start
- * writes again what they have. The files in them cannot be changed until then.
+ * one cannot be settled, all later ones stay too, and what comes is synced by itself. Whatever comes is then a reason to try
+ * again, and so is room that a file gives back: what the logs have is written anew. A change of a file in them waits for
+ * that, and is refused when it fails once more. The next start tries, too.
  *
  * A killed process needs none of this: what it wrote is in the page cache.
  */
@@ -92,7 +93,7 @@ export class RedoLog {
 
   /**
    * Makes durable what a file is from now on, and has it written by `write`, which may be under way already. Entries are in
-   * the order of the calls. Throws `unavailable` when an old log tells of the file and there can be no new one.
+   * the order of the calls. Throws `unavailable` when a log tells of the file that still cannot be settled.
    */
   async add(entry: RedoEntry, write: () => Promise<void>): Promise<void> {
     const added = new Deferred<void>();
@@ -112,6 +113,16 @@ export class RedoLog {
     this.#clearing.push(cleared);
     this.#work();
     await cleared.promise;
+  }
+
+  /** How many logs the disk did not let be settled. What they tell of is not lost, and changed only when they are. */
+  get unsettledCount(): number {
+    return this.#settler.keptCount;
+  }
+
+  /** Settles what could not be, in the background, if there is any: for when the disk may have become well. */
+  tryAgain(): void {
+    this.#settler.tryAgain();
   }
 
   /** Adds no more; resolves when nothing is under way. What is not settled is when the store opens next. */
@@ -146,9 +157,9 @@ export class RedoLog {
   async #addBatch(batch: readonly Waiting[]): Promise<void> {
     const pieces = batch.flatMap(({ entry }) => encodeEntry(entry));
     const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
+    this.#settler.tryAgain();
     const log = await this.#logWithRoom(bytes);
     if (log === undefined) {
-      await this.#settleAll();
       await this.#addWithoutLog(batch);
       return;
     }
@@ -158,12 +169,14 @@ export class RedoLog {
     for (const waiting of batch) finish(waiting.write(), waiting);
   }
 
-  /** Undefined when there is no room for it, or when no more logs may wait. */
+  /** Undefined when there is no room for it, or while old ones cannot be settled. */
   async #logWithRoom(bytes: number): Promise<RedoFile | undefined> {
     const { paths, space } = this.#deps;
+    // Of a file in a log that is kept nothing newer than that may be in another one.
+    if (this.#settler.failure !== undefined) return undefined;
     if (this.#current?.makeRoom(bytes) === true) return this.#current;
     if (this.#settler.count >= OLD_LOGS) await this.#settler.whenSettled();
-    if (this.#settler.count >= OLD_LOGS) return undefined;
+    if (this.#settler.failure !== undefined) return undefined;
     const mostBytes = Math.min(this.#logBytes, space.lendableBytes / SHARE);
     const loan = space.lend(HEADER_BYTES + bytes);
     if (loan === undefined) return undefined;
@@ -176,9 +189,11 @@ export class RedoLog {
 
   /** The files are written and synced, those of which no log tells that is there to stay. */
   async #addWithoutLog(batch: readonly Waiting[]): Promise<void> {
-    const refused = batch.filter(({ entry }) => this.covers(entry.id));
-    for (const { added } of refused) added.reject(failing(this.#settler.failure?.error));
-    const writing = batch.filter((waiting) => !refused.includes(waiting));
+    this.#retireCurrent();
+    if (this.#settler.failure === undefined) await this.#settler.whenSettled();
+    const told = batch.filter(({ entry }) => this.#settler.covers(entry.id));
+    if (told.length > 0) void this.#addWhenSettled(told);
+    const writing = batch.filter((waiting) => !told.includes(waiting));
     if (writing.length === 0) return;
     const synced = new Deferred<void>();
     // Those whose files could not be written do not look at it.
@@ -203,10 +218,25 @@ export class RedoLog {
     }
   }
 
+  /** Adds them again when the logs that tell of their files are settled after all; refuses those of which one still does. */
+  async #addWhenSettled(told: readonly Waiting[]): Promise<void> {
+    await this.#settler.whenSettled();
+    for (const waiting of told) {
+      const { failure } = this.#settler;
+      if (failure !== undefined && this.#settler.covers(waiting.entry.id)) waiting.added.reject(failing(failure.error));
+      else this.#waiting.push(waiting);
+    }
+    this.#work();
+  }
+
   async #settleAll(): Promise<void> {
+    this.#retireCurrent();
+    await this.#settler.whenSettled();
+  }
+
+  #retireCurrent(): void {
     if (this.#current !== undefined) this.#settler.take(this.#current);
     this.#current = undefined;
-    await this.#settler.whenSettled();
   }
 }
 
@@ -219,6 +249,6 @@ function forget(): void {}
 function failing(cause: unknown): ShoalError {
   return new ShoalError('unavailable', `the disk does not take small files: ${toShoalError(cause).message}`, {
     cause,
-    hint: 'look at the disk and at what the log of the peer says of it, and restart the peer when it is well',
+    hint: 'look at the disk and at what the log of the peer says of it; when it is well again, so is the peer',
   });
 }

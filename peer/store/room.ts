@@ -19,6 +19,11 @@ export class Room {
     return this.#bytes;
   }
 
+  /** Whether some of it is on the disk. */
+  protected get hasLanded(): boolean {
+    return this.#landedBytes > 0;
+  }
+
   /** Tells that so many more of the bytes, or all that are left, are on the disk now, and missing from its free space. */
   land(bytes: number): void {
     this.#change(0, Math.min(bytes, this.#bytes - this.#landedBytes));
@@ -42,7 +47,7 @@ export class Room {
   /** Enters all of it in another account instead. */
   protected moveTo(account: Account): void {
     const [bytes, landedBytes] = [this.#bytes, this.#landedBytes];
-    this.release();
+    this.#change(-bytes, -landedBytes);
     this.#account = account;
     this.#change(bytes, landedBytes);
   }

@@ -12,10 +12,16 @@ function spaceOf(options: {
   reserveBytes?: number;
   diskFreeBytes?: () => number;
   reclaim?: () => Promise<void>;
+  freed?: () => void;
 }): Space {
   const log = createLogger({ name: 'test', level: 'info' }, { write: (line) => lines.push(line) });
   return new Space(
-    { log, diskFreeBytes: options.diskFreeBytes ?? (() => 1_000_000), reclaim: options.reclaim ?? (async () => {}) },
+    {
+      log,
+      diskFreeBytes: options.diskFreeBytes ?? (() => 1_000_000),
+      reclaim: options.reclaim ?? (async () => {}),
+      freed: options.freed ?? (() => {}),
+    },
     { quotaBytes: options.quotaBytes ?? 0, reserveBytes: options.reserveBytes ?? 0 },
   );
 }
@@ -75,6 +81,15 @@ describe('space', () => {
     expect(space).toMatchObject({ usedBytes: 25, freeBytes: 0 });
     old.release();
     expect(space.freeBytes).toBe(10);
+  });
+
+  it('that was on the disk and is given back is told of', async () => {
+    let told = 0;
+    const space = spaceOf({ freed: () => (told += 1) });
+    const [landed, empty] = [await space.reserve(10, 'a'), await space.reserve(10, 'b')];
+    landed.land(1);
+    for (const each of [empty, landed, landed]) each.release();
+    expect(told).toBe(1);
   });
 
   it('is lent until a file needs it, and not while it is being taken back', async () => {

@@ -20,6 +20,12 @@ export class Reservation extends Room {
     while (!this.#desk.demand(bytes, this.#what)) await this.#desk.reclaim();
     this.take(bytes);
   }
+
+  override release(): void {
+    const hadLanded = this.hasLanded;
+    super.release();
+    if (hadLanded) this.#desk.freed();
+  }
 }
 
 /** Room that nobody needs at present, lent to what gives it back when a file needs it. */
@@ -49,6 +55,7 @@ interface ReservationDesk {
   readonly account: Account;
   demand(bytes: number, what: string): boolean;
   reclaim(): Promise<void>;
+  freed(): void;
 }
 
 interface LoanDesk {
@@ -63,6 +70,8 @@ export interface SpaceDeps {
   readonly diskFreeBytes: () => number;
   /** Has everything that was lent given back, or kept; nothing is lent meanwhile. */
   readonly reclaim: () => Promise<void>;
+  /** Told when something that was on the disk has given its room back. */
+  readonly freed: () => void;
 }
 
 /**
@@ -83,6 +92,7 @@ export class Space {
     account: this.#used,
     demand: (bytes, what) => this.#demand(bytes, what),
     reclaim: () => this.#reclaim(),
+    freed: () => this.#deps.freed(),
   };
   readonly #loanDesk: LoanDesk = {
     account: this.#lent,

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { ChunkStore, type StoredFile } from '../chunk-store.js';
-import { Hasher } from '../hasher.js';
 import { blake3, chunkBytesFor, encodeManifest, type Manifest } from '../manifest.js';
 import type { IngestOptions } from '../store/ingest.js';
+import { FailingDisk } from './failing-disk.js';
 
 /** Bytes that look random and are the same for the same seed. `store-child.mjs` makes the same ones. */
 export function contentOf(size: number, seed: number): Buffer {
@@ -56,7 +56,8 @@ export class StoreFixture {
   readonly dir = join(this.root, 'store');
   /** What was logged at level warn and above. */
   readonly logged: { level: number; msg: string; id?: string; error?: { code?: string } }[] = [];
-  readonly #hasher = new Hasher({ threads: 1 });
+  /** Takes everything unless it is told not to. */
+  readonly disk = new FailingDisk({ threads: 1 });
   #store: ChunkStore | undefined;
 
   /** Opens the store, having closed it when it was open. */
@@ -64,7 +65,7 @@ export class StoreFixture {
     await this.#store?.close();
     const log = pino({ level: 'warn' }, { write: (line: string) => this.logged.push(JSON.parse(line)) });
     const store = new ChunkStore(
-      { log, hasher: this.#hasher },
+      { log, hasher: this.disk },
       { dir: this.dir, quotaBytes: options.quotaBytes ?? 0, reserveBytes: options.reserveBytes ?? 0 },
     );
     await store.open();
@@ -102,7 +103,7 @@ export class StoreFixture {
   /** Ends everything and deletes the folder. */
   async dispose(): Promise<void> {
     await this.close();
-    await this.#hasher.close();
+    await this.disk.close();
     fs.rmSync(this.root, { recursive: true, force: true });
   }
 }
