@@ -5,12 +5,14 @@ import { abortError, ShoalError } from '../../common/errors.js';
 import { Lane } from '../../common/lane.js';
 import type { Hasher } from '../hasher.js';
 import { chunkBytesFor, encodeManifest, type Manifest, manifestOf } from '../manifest.js';
-import { readFullySync, removeIfThere, storageError, systemCode, writeFully } from './file-io.js';
+import { abortable } from './abortable.js';
+import { readFullySync, storageError, systemCode, writeFully } from './file-io.js';
 import { footprintOf } from './footprint.js';
 import type { Reservation, Space } from './space.js';
+import { Spool } from './spool.js';
 import type { StorePaths } from './store-paths.js';
 import { StreamWriter } from './stream-writer.js';
-import { type Syncer, Writeback } from './syncer.js';
+import type { Syncer } from './syncer.js';
 
 /**
  * Where the bytes of a new file come from: a path; a descriptor of a regular file, which stays the caller's and must
@@ -50,70 +52,6 @@ export interface IngestDeps {
 
 // Each has a few files open, and waits for its syncs: more at once would not be faster.
 const AT_ONCE = 32;
-
-/**
- * Bytes on their way into the store, under a temporary name in its file system. They become a file of the store by a
- * rename, or go with {@link close}.
- */
-export class Spool {
-  readonly path: string;
-  readonly reservation: Reservation;
-  readonly #file: FileHandle;
-  readonly #writeback: Writeback;
-  #isTaken = false;
-
-  private constructor(path: string, file: FileHandle, reservation: Reservation, syncer: Syncer) {
-    this.path = path;
-    this.reservation = reservation;
-    this.#file = file;
-    this.#writeback = new Writeback(() => syncer.file(file.fd, reservation.bytes));
-  }
-
-  /** An empty one. */
-  static async create(deps: IngestDeps, reservation: Reservation): Promise<Spool> {
-    const path = deps.paths.newTemporary();
-    try {
-      return new Spool(path, await fs.promises.open(path, 'wx+', 0o600), reservation, deps.syncer);
-    } catch (error) {
-      reservation.release();
-      throw storageError('writing to the store', error);
-    }
-  }
-
-  get fd(): number {
-    return this.#file.fd;
-  }
-
-  /** Gives it a size; what was not written is a hole. */
-  async resize(size: number): Promise<void> {
-    await this.#file.truncate(size);
-  }
-
-  /** To be told of bytes that were written. */
-  wrote(bytes: number): void {
-    this.reservation.land(bytes);
-    this.#writeback.wrote(bytes);
-  }
-
-  /** Resolves when every byte is durable. */
-  async sync(): Promise<void> {
-    await this.#writeback.finish();
-  }
-
-  /** Tells that the file was renamed: it stays, and its reservation with it. */
-  taken(): void {
-    this.#isTaken = true;
-  }
-
-  /** Closes the file; unless it was taken it is deleted and its room given back. */
-  async close(): Promise<void> {
-    await this.#writeback.settle();
-    await this.#file.close();
-    if (this.#isTaken) return;
-    this.reservation.release();
-    await removeIfThere(this.path);
-  }
-}
 
 /** A spool that is full, and what it consists of. Not yet durable. */
 export interface Ingested {
@@ -283,37 +221,5 @@ function changedError(name: string, cause?: unknown): ShoalError {
   return new ShoalError('conflict', `${name} changed while it was being read`, {
     cause,
     hint: 'publish it again when nothing writes to it; what has no size of its own goes through a pipe',
-  });
-}
-
-/** The items of `stream`; throws at once when `signal` fires, also while the stream is silent. */
-async function* abortable<T>(stream: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
-  const iterator = stream[Symbol.asyncIterator]();
-  let isDone = false;
-  try {
-    while (!isDone) {
-      const next = await nextOf(iterator, signal);
-      isDone = next.done === true;
-      if (next.done !== true) yield next.value;
-    }
-  } finally {
-    // Not awaited: a silent source may never answer. How it ends does not matter to the ingest any more.
-    if (!isDone) iterator.return?.().then(undefined, () => {});
-  }
-}
-
-/** Not Promise.race with one promise for the signal: that would collect a reaction with each item. */
-function nextOf<T>(iterator: AsyncIterator<T>, signal: AbortSignal): Promise<IteratorResult<T>> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(abortError(signal));
-    if (signal.aborted) {
-      onAbort();
-      return;
-    }
-    signal.addEventListener('abort', onAbort, { once: true });
-    iterator
-      .next()
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener('abort', onAbort));
   });
 }
