@@ -1,32 +1,25 @@
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { ShoalError } from '../../common/errors.js';
-import type { Logger } from '../../common/log.js';
 import type { ChunkSet, ReadonlyChunkSet } from '../chunk-set.js';
 import type { Hasher } from '../hasher.js';
-import { Blake3, blake3, digestsOf, type Manifest } from '../manifest.js';
+import type { Manifest } from '../manifest.js';
 import type { StoredFile } from '../stored-file.js';
 import { ChunkLayout, verifyChunk } from './chunk-layout.js';
-import { DataFile } from './data-file.js';
-import { isMissing, removeIfThere, storageError, systemCode } from './file-io.js';
+import { ChunkReader, type ChunkReaderDeps } from './chunk-reader.js';
+import { DataFile, type DataFileDeps } from './data-file.js';
+import { removeIfThere, storageError } from './file-io.js';
 import { FileLedger, type FileNotes, type LedgerDeps } from './file-ledger.js';
+import { HeldChunks, type HeldChunksDeps } from './held-chunks.js';
 import type { FileInfo } from './info-file.js';
-import type { ReadPace } from './read-pace.js';
 import type { Reservation } from './space.js';
-import type { WriteSlots } from './write-combiner.js';
 
 const PIECE_BYTES = 1024 * 1024;
 const ftruncate = promisify(fs.ftruncate);
 
 /** What the files of one store share. */
-export interface HeldFileDeps extends LedgerDeps {
-  readonly log: Logger;
+export interface HeldFileDeps extends LedgerDeps, DataFileDeps, ChunkReaderDeps, HeldChunksDeps {
   readonly hasher: Hasher;
-  readonly pace: ReadPace;
-  readonly slots: WriteSlots;
-  /** Fires when the store closes. */
-  readonly closing: AbortSignal;
-  readonly onEvent: (kind: 'completed' | 'damaged', id: string) => void;
 }
 
 /** How a file stands when it enters the store or is found there. */
@@ -57,25 +50,28 @@ export class HeldFile implements StoredFile {
   readonly #layout: ChunkLayout;
   readonly #data: DataFile;
   readonly #ledger: FileLedger;
-  readonly #have: ChunkSet;
-  /** Made when it is needed: most files of a store are only read. */
-  #listeners: Set<(index: number) => void> | undefined;
+  readonly #chunks: HeldChunks;
+  #openedReader: ChunkReader | undefined;
   #finishing: Promise<void> | undefined;
   #checking: Promise<void> | undefined;
-  /** Why nothing goes any more. */
   #end: ShoalError | undefined;
 
   constructor(deps: HeldFileDeps, state: HeldFileState) {
     this.reservation = state.reservation;
     this.#deps = deps;
     this.#layout = new ChunkLayout(state.id, state.size);
-    this.#have = state.have;
     this.#data = new DataFile(deps, state);
     this.#ledger = new FileLedger(deps, state);
+    this.#chunks = new HeldChunks(deps, { ...state, layout: this.#layout, ledger: this.#ledger });
   }
 
   get id(): string {
     return this.#layout.id;
+  }
+
+  /** Why nothing goes any more, when that is so. */
+  get end(): ShoalError | undefined {
+    return this.#end;
   }
 
   get size(): number {
@@ -87,11 +83,11 @@ export class HeldFile implements StoredFile {
   }
 
   get have(): ReadonlyChunkSet {
-    return this.#have;
+    return this.#chunks.set;
   }
 
   get isComplete(): boolean {
-    return this.#have.isFull;
+    return this.#chunks.set.isFull;
   }
 
   get isDamaged(): boolean {
@@ -138,35 +134,19 @@ export class HeldFile implements StoredFile {
     if (chunk.length !== length) {
       throw new ShoalError('invalid', `a buffer of ${chunk.length} bytes for a chunk of ${length}`);
     }
-    await this.readInto(index, 0, chunk);
-    if (!blake3(chunk).equals(this.manifest.digest(index))) await this.#refuseChunk(index);
+    await this.#reader.readVerified(index, chunk);
     return chunk;
   }
 
   async checkChunk(index: number, scratch: Buffer): Promise<void> {
-    const length = this.#layout.lengthOf(index);
-    const hash = new Blake3();
-    for (let at = 0; at < length; at += scratch.length) {
-      const piece = scratch.subarray(0, length - at);
-      await this.readInto(index, at, piece);
-      hash.update(piece);
-    }
-    if (!hash.digest().equals(this.manifest.digest(index))) await this.#refuseChunk(index);
+    await this.#reader.checkChunk(index, scratch);
   }
 
   async readInto(index: number, offset: number, target: Buffer): Promise<void> {
-    const position = this.#positionOf(index, offset, target.length);
-    let bytesRead: number;
-    try {
-      bytesRead = await this.#data.read(target, position);
-    } catch (error) {
-      throw this.#readError(index, error);
-    }
-    if (bytesRead < target.length) throw this.#readError(index, undefined);
+    await this.#reader.readInto(index, offset, target);
   }
 
   readSync(index: number, offset: number, target: Buffer, targetOffset: number, length: number): void {
-    const position = this.#positionOf(index, offset, length);
     const part = target.subarray(targetOffset, targetOffset + length);
     if (part.length !== length) {
       throw new ShoalError(
@@ -174,22 +154,16 @@ export class HeldFile implements StoredFile {
         `a buffer of ${target.length} bytes does not take ${length} from ${targetOffset}`,
       );
     }
-    let bytesRead: number;
-    try {
-      bytesRead = this.#data.readSync(part, position);
-    } catch (error) {
-      throw this.#readError(index, error);
-    }
-    if (bytesRead < length) throw this.#readError(index, undefined);
+    this.#reader.readSync(index, offset, part);
   }
 
   async writeChunk(index: number, data: Buffer | readonly Buffer[]): Promise<boolean> {
     this.#refuseAfterEnd();
-    if (this.#have.has(index)) return false;
+    if (this.#chunks.set.has(index)) return false;
     const pieces = Buffer.isBuffer(data) ? [data] : data;
     verifyChunk(this.manifest, index, pieces);
     await this.#checking;
-    if (this.#have.has(index)) return false;
+    if (this.#chunks.set.has(index)) return false;
     try {
       await this.#data.write(index, pieces);
     } catch (error) {
@@ -197,20 +171,14 @@ export class HeldFile implements StoredFile {
       throw storageError(`writing chunk ${index} of ${this.id}`, error);
     }
     this.#refuseAfterEnd();
-    if (this.#have.has(index)) return false;
+    if (this.#chunks.set.has(index)) return false;
     await this.#ledger.hold(index);
     this.#refuseAfterEnd();
     return this.#hold([index]);
   }
 
   onVerified(listener: (index: number) => void): () => void {
-    // Wrapped, so that the same function may listen twice.
-    const entry = (index: number): void => listener(index);
-    this.#listeners ??= new Set();
-    this.#listeners.add(entry);
-    return () => {
-      this.#listeners?.delete(entry);
-    };
+    return this.#chunks.onHeld(listener);
   }
 
   async *read(range: { readonly offset: number; readonly length: number }): AsyncGenerator<Buffer> {
@@ -226,21 +194,21 @@ export class HeldFile implements StoredFile {
     onProgress: (doneBytes: number, totalBytes: number) => void,
   ): Promise<{ readonly chunks: number; readonly damaged: readonly number[] }> {
     this.#refuseAfterEnd();
-    const chunks = [...this.#have];
+    const chunks = [...this.#chunks.set];
     const totalBytes = this.#layout.bytesOf(chunks);
-    const found = await this.#findDamaged(chunks, {
+    const found = await this.#reader.findDamaged(chunks, {
       signal: AbortSignal.any([signal, this.#deps.closing]),
       onProgress: (done) => onProgress(done, totalBytes),
     });
     this.#refuseAfterEnd();
-    const damaged = this.#forget(found);
+    const damaged = this.#chunks.forget(found);
     await damaged.noted;
     onProgress(totalBytes, totalBytes);
     return { chunks: chunks.length, damaged: damaged.chunks };
   }
 
-  async copyTo(fd: number, path: string, unchecked: readonly number[] = [...this.#have]): Promise<void> {
-    await this.#refuseDamaged(unchecked);
+  async copyTo(fd: number, path: string, unchecked: readonly number[] = [...this.#chunks.set]): Promise<void> {
+    await this.#reader.refuseDamaged(unchecked);
     if (!this.isComplete) throw new ShoalError('not_found', `file ${this.id} is not whole here`);
     try {
       if (await this.#data.shareWith(fd)) return;
@@ -289,7 +257,7 @@ export class HeldFile implements StoredFile {
 
   /** Notes that chunks that are not in {@link have} were lost, as was found before the file was made. */
   async noteLoss(chunks: readonly number[]): Promise<void> {
-    await this.#ledger.lose(chunks, this.#have);
+    await this.#ledger.lose(chunks, this.#chunks.set);
   }
 
   /** Makes the complete, synced file at `path` the data of this one. Durable when it resolves. */
@@ -299,7 +267,7 @@ export class HeldFile implements StoredFile {
     // Only now: whoever came between the two would have opened the old file again, to be read ever after.
     this.#data.detach();
     await this.#ledger.setWhole(sha256);
-    this.#hold([...this.#have.missing()]);
+    this.#hold([...this.#chunks.set.missing()]);
   }
 
   /** Deletes the file. Readers that are at it finish; everything else is refused from now on. */
@@ -349,96 +317,30 @@ export class HeldFile implements StoredFile {
   }
 
   async #recheck(claimed: readonly number[]): Promise<void> {
-    const damaged = new Set(await this.#findDamaged(claimed, { signal: this.#deps.closing, onProgress: () => {} }));
+    const damaged = new Set(
+      await this.#reader.findDamaged(claimed, { signal: this.#deps.closing, onProgress: () => {} }),
+    );
     this.#refuseAfterEnd();
     if (damaged.size > 0) {
       this.#deps.log.warn({ id: this.id, chunks: damaged.size }, 'chunks did not survive the crash of the machine');
     }
     this.#hold(claimed.filter((index) => !damaged.has(index)));
-    if (!this.#ledger.isWhole) await this.#ledger.replaceHeld(this.#have);
-  }
-
-  /** Throws `corrupt` when some of these chunks are damaged, which are forgotten. */
-  async #refuseDamaged(chunks: readonly number[]): Promise<void> {
-    this.#refuseAfterEnd();
-    if (chunks.length === 0) return;
-    const found = await this.#findDamaged(chunks, { signal: this.#deps.closing, onProgress: () => {} });
-    this.#refuseAfterEnd();
-    if (found.length === 0) return;
-    await this.#forget(found).noted;
-    throw new ShoalError('corrupt', `${found.length} chunks of ${this.id} were damaged on the disk`, {
-      details: { damagedChunks: found.length },
-    });
-  }
-
-  /** Forgets a chunk whose bytes are not those of the manifest; throws that it is so. */
-  async #refuseChunk(index: number): Promise<never> {
-    this.#refuseAfterEnd();
-    await this.#forget([index]).noted;
-    throw new ShoalError('corrupt', `chunk ${index} of ${this.id} was damaged on the disk`);
-  }
-
-  async #findDamaged(
-    chunks: readonly number[],
-    control: { signal: AbortSignal; onProgress: (doneBytes: number) => void },
-  ): Promise<readonly number[]> {
-    const digests = digestsOf(this.manifest);
-    try {
-      const result = await this.#data.withFd((from) =>
-        this.#deps.hasher.check({ from, size: this.size, digests, chunks: Uint32Array.from(chunks) }, control),
-      );
-      return result.damaged;
-    } catch (error) {
-      if (isMissing(error)) return chunks;
-      throw storageError(`verifying ${this.id}`, error);
-    }
+    if (!this.#ledger.isWhole) await this.#ledger.replaceHeld(this.#chunks.set);
   }
 
   /** Takes chunks into `have` and tells; false when all were there. */
   #hold(chunks: readonly number[]): boolean {
-    const wasComplete = this.isComplete;
-    const added = chunks.filter((index) => this.#have.add(index));
-    this.reservation.land(this.#layout.bytesOf(added));
-    for (const index of added) for (const listener of this.#listeners ?? []) this.#tell(listener, index);
-    if (this.isComplete && !wasComplete) {
-      this.#deps.onEvent('completed', this.id);
-      this.finishInBackground();
-    }
-    return added.length > 0;
+    const { isNew, hasCompleted } = this.#chunks.hold(chunks);
+    if (hasCompleted) this.finishInBackground();
+    return isNew;
   }
 
-  #tell(listener: (index: number) => void, index: number): void {
-    try {
-      listener(index);
-    } catch (error) {
-      // The chunk is held whatever a listener makes of it; the writer must not hear otherwise.
-      this.#deps.log.error({ error, id: this.id }, 'a listener for chunks failed');
-    }
-  }
-
-  /** Drops chunks that turned out to be damaged; `noted` resolves when the next start will know. */
-  #forget(chunks: readonly number[]): { readonly chunks: readonly number[]; readonly noted: Promise<void> } {
-    const lost = chunks.filter((index) => this.#have.delete(index));
-    if (lost.length === 0) return { chunks: lost, noted: Promise.resolve() };
-    this.#deps.log.error({ id: this.id, chunks: lost.slice(0, 20), count: lost.length }, 'chunks are damaged on disk');
-    this.#deps.onEvent('damaged', this.id);
-    return { chunks: lost, noted: this.#ledger.lose(lost, this.#have) };
-  }
-
-  /** The error for a read that failed, or came short when `cause` is undefined; damage is noted in the background. */
-  #readError(index: number, cause: unknown): ShoalError {
-    if (this.#end !== undefined) return this.#end;
-    const isDamage = cause === undefined || isMissing(cause) || systemCode(cause) === 'EIO';
-    if (!isDamage) return storageError(`reading chunk ${index} of ${this.id}`, cause);
-    this.#forget([index]).noted.catch((error: unknown) => this.#logFailure(error, 'could not note a damaged chunk'));
-    return new ShoalError('corrupt', `chunk ${index} of ${this.id} cannot be read from the disk`, { cause });
-  }
-
-  #positionOf(index: number, offset: number, length: number): number {
-    this.#refuseAfterEnd();
-    const position = this.#layout.positionOf(index, offset, length);
-    if (!this.#have.has(index)) throw new ShoalError('not_found', `chunk ${index} of ${this.id} is not held here`);
-    return position;
+  /** Made when it is needed: most files of a store are not asked for. */
+  get #reader(): ChunkReader {
+    this.#openedReader ??= new ChunkReader(this.#deps, {
+      ...{ layout: this.#layout, data: this.#data, chunks: this.#chunks, owner: this },
+    });
+    return this.#openedReader;
   }
 
   get #info(): FileInfo {
