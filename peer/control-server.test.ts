@@ -4,18 +4,26 @@ import { lstat, mkdir, mkdtemp, readdir, rename, rm, utimes, writeFile } from 'n
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { credentials, makeGenericClientConstructor, type ServiceError } from '@grpc/grpc-js';
+import type { ServiceDefinition } from '@grpc/proto-loader';
+import { Deferred } from '../common/deferred.js';
 import { ShoalError } from '../common/errors.js';
 import { createLogger } from '../common/log.js';
-import type { ControlServiceHandlers } from '../proto/gen/shoal/control/v1/ControlService.js';
+import type { ControlServiceClient } from '../proto/gen/shoal/control/v1/ControlService.js';
 import type { GetResponse } from '../proto/gen/shoal/control/v1/GetResponse.js';
 import { CallEdge, type Caller, type EventSink } from './control/call.js';
+import type { ControlHandlers } from './control/handlers.js';
 import { putHandlers } from './control/put.js';
 import { ControlServer, checkSocketFree } from './control-server.js';
 import { PeerMetrics } from './metrics.js';
-import type { Publisher } from './publish.js';
+import { CONTROL_PROTO, loadProto } from './proto.js';
+import type { Publisher, PublishOutcome } from './publish.js';
 import { PeerUser } from './testing/peer-user.js';
 import { waitFor } from './testing/wait-for.js';
+import { newDialer, TestCall } from './testing/wire-calls.js';
+import { BufferPool } from './wire/buffer-pool.js';
 
+const buffers = new BufferPool({ keepBytes: 1 << 24 });
 const log = createLogger({ name: 'test', level: 'silent' });
 /** Listens until it is killed. */
 const LISTEN = 'require("node:net").createServer().listen(process.argv[1], () => console.log("listening"))';
@@ -47,11 +55,11 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-function serve(make: (edge: CallEdge) => Partial<ControlServiceHandlers>, handleGet?: HandleGet): ControlServer {
+function serve(make: (edge: CallEdge) => Partial<ControlHandlers>, handleGet?: HandleGet): ControlServer {
   const edge = new CallEdge({ metrics, log }, { isLoginRequired: false });
   const nothing: HandleGet = () => Promise.reject(new ShoalError('not_found', 'there is nothing here'));
-  const get = edge.eventHandler('Get', handleGet ?? nothing);
-  server = new ControlServer({ handlers: make(edge) as ControlServiceHandlers, get, log });
+  const handlers = { Get: edge.events('Get', handleGet ?? nothing), ...make(edge) };
+  server = new ControlServer({ handlers: handlers as ControlHandlers, buffers, log });
   return server;
 }
 const whoAmI = (edge: CallEdge) => ({
@@ -191,7 +199,7 @@ describe('a call', () => {
         throw new ShoalError('denied', 'nothing is published here');
       };
       await serve((edge) =>
-        putHandlers(edge, { publisher: { publish: publish as Publisher['publish'] }, metrics }),
+        putHandlers(edge, { publisher: { publish: publish as Publisher['publish'] }, metrics, buffers }),
       ).listen(path);
     });
     const put = async (then: (call: ReturnType<PeerUser['client']['put']>) => void) => {
@@ -240,6 +248,115 @@ describe('a call', () => {
     expect(received).toBe(EVENTS);
     user.close();
     other.close();
+  });
+
+  describe('of a stock gRPC client', () => {
+    const listen = async () => {
+      const publish: Publisher['publish'] = async (source) => {
+        let size = 0;
+        if ('stream' in source) for await (const bytes of source.stream) size += bytes.length;
+        const published = { file: { id: 'x', name: 'n', owner: 'o', size, tags: {} } };
+        return { published, sha256: 'y', copies: 1 } as unknown as PublishOutcome;
+      };
+      await serve(
+        (edge) => ({
+          ...whoAmI(edge),
+          ...putHandlers(edge, { publisher: { publish }, metrics, buffers }),
+          Logout: edge.unary('Logout', async () => {
+            throw new ShoalError('exhausted', 'no more of it', { hint: 'get some' });
+          }),
+        }),
+        async (_request, _caller, sink) => {
+          await sink.send({ data: Buffer.from('some') });
+          await sink.send({ data: Buffer.from('more') });
+          throw new ShoalError('corrupt', 'the rest is gone');
+        },
+      ).listen(path);
+      const proto = loadProto(CONTROL_PROTO)['shoal.control.v1.ControlService'] as ServiceDefinition;
+      const Control = makeGenericClientConstructor(proto, 'Control');
+      return new Control(`unix:${path}`, credentials.createInsecure()) as unknown as ControlServiceClient;
+    };
+
+    test('with one answer is answered', async () => {
+      const client = await listen();
+      const answer = await new Promise((resolve, reject) => {
+        client.WhoAmI({}, (error, response) => (error ? reject(error) : resolve(response)));
+      });
+      expect(answer).toMatchObject({ username: 'me' });
+      const failure = await new Promise<ServiceError | null>((resolve) => client.Logout({}, resolve));
+      expect(failure).toMatchObject({ code: 8, details: 'no more of it' });
+      client.close();
+    });
+
+    test('with many has those that were sent before it failed', async () => {
+      const client = await listen();
+      const call = client.Get({ ref: 'x' });
+      const events: GetResponse[] = [];
+      call.on('data', (event: GetResponse) => events.push(event));
+      const [failure] = await once(call, 'error');
+      expect(failure).toMatchObject({ code: 15, details: 'the rest is gone' });
+      expect(events.map(({ data }) => data?.toString())).toEqual(['some', 'more']);
+      client.close();
+    });
+
+    test('that asks and answers is a conversation', async () => {
+      const client = await listen();
+      const call = client.Put();
+      call.write({ start: { name: 'n' } });
+      const [asked] = await once(call, 'data');
+      expect(asked).toMatchObject({ event: 'sendData' });
+      call.write({ data: Buffer.from('123') });
+      call.write({ data: Buffer.from('45') });
+      call.write({ end: {} });
+      const [done] = await once(call, 'data');
+      expect(done.done).toMatchObject({ sha256: 'y', file: { size: 5 } });
+      call.end();
+      client.close();
+    });
+  });
+
+  test('with a request that is no message is refused', async () => {
+    await serve(whoAmI).listen(path);
+    const dialer = newDialer();
+    const call = new TestCall(dialer, `unix:${path}`, '/shoal.control.v1.ControlService/Get');
+    call.send(Buffer.from([0xff, 0xff]));
+    expect(await call.ended()).toMatchObject({ code: 'invalid' });
+    dialer.close();
+  });
+
+  test('that sends faster than is stored is held back', async () => {
+    const stored = new Deferred<void>();
+    let taken = 0;
+    const publish = async (source: { readonly stream?: AsyncIterable<Buffer> }) => {
+      for await (const bytes of source.stream ?? []) {
+        taken += bytes.length;
+        await stored.promise;
+      }
+      throw new ShoalError('denied', 'nothing is published here');
+    };
+    await serve((edge) => ({
+      ...whoAmI(edge),
+      ...putHandlers(edge, { publisher: { publish: publish as Publisher['publish'] }, metrics, buffers }),
+    })).listen(path);
+    const user = await PeerUser.at(path);
+    const call = user.client.put();
+    call.requests.write({ start: { name: 'x' } });
+    await call.events.next();
+    let written = 0;
+    // So much as nobody would have taken who did not keep it in memory.
+    for (let i = 0; i < 64; i++) {
+      call.requests.write({ data: Buffer.alloc(1 << 20) }, () => {
+        written += 1;
+      });
+    }
+    await waitFor('the first bytes', () => taken > 0);
+    for (let i = 0; i < 100; i++) await user.client.call('WhoAmI', {});
+    expect(written).toBeLessThan(16);
+    stored.resolve();
+    call.requests.end({ end: {} });
+    await expect(call.events.next()).rejects.toMatchObject({ code: 'denied' });
+    expect(taken).toBe(64 << 20);
+    user.close();
   });
 
   test('that is no gRPC at all does not hurt', async () => {

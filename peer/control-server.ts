@@ -5,14 +5,14 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { ShoalError } from '../common/errors.js';
 import type { Logger } from '../common/log.js';
-import type { ControlServiceDefinition, ControlServiceHandlers } from '../proto/gen/shoal/control/v1/ControlService.js';
-import { overWire } from './control/event-call.js';
-import type { ServeGet } from './control/get.js';
-import { getResponseParts } from './control/get-response.js';
+import type { ControlServiceDefinition } from '../proto/gen/shoal/control/v1/ControlService.js';
+import { grpcHandlers } from './control/grpc-calls.js';
+import type { ControlHandlers } from './control/handlers.js';
+import { wireHandler } from './control/wire-calls.js';
 import { CONTROL_PROTO, loadProto } from './proto.js';
 import { Refusals } from './tls/refusals.js';
+import type { BufferPool } from './wire/buffer-pool.js';
 import { CallServer } from './wire/call-server.js';
-import { type IncomingCall, refuseUnknownMethod } from './wire/incoming-call.js';
 
 const SERVICE = 'shoal.control.v1.ControlService';
 const WIRE_OPTIONS = {
@@ -47,34 +47,32 @@ export async function checkSocketFree(path: string): Promise<void> {
 }
 
 /**
- * The gRPC server that the command line talks to, on a Unix socket that only its owner may open. A file that goes over it is
- * served by wire/, which does not copy it; every other call, and the same one from any other client, by grpc-js.
+ * The gRPC server that the command line talks to, on a Unix socket that only its owner may open. Our own is
+ * served by wire/, which copies no file and holds back who is too fast; any other client by grpc-js.
  */
 export class ControlServer {
   readonly #server = new Server({ 'grpc.max_receive_message_length': 16 * 1024 * 1024 });
   readonly #health = new HealthImplementation({ '': 'SERVING', [SERVICE]: 'SERVING' });
   readonly #log: Logger;
   readonly #port: CallServer;
-  readonly #get: ServeGet;
-  readonly #service: ControlServiceDefinition;
   #socket: { readonly path: string; readonly inode: bigint } | undefined;
 
   constructor(deps: {
-    readonly handlers: ControlServiceHandlers;
-    /** Answers those who take files off the wire themselves. */
-    readonly get: ServeGet;
+    readonly handlers: ControlHandlers;
+    /** Where requests are put. */
+    readonly buffers: Pick<BufferPool, 'take'>;
     readonly log: Logger;
   }) {
-    const { log, get } = deps;
+    const { handlers, buffers, log } = deps;
     this.#log = log;
-    this.#get = get;
-    this.#service = loadProto(CONTROL_PROTO)[SERVICE] as unknown as ControlServiceDefinition;
-    this.#server.addService(this.#service, deps.handlers);
+    const service = loadProto(CONTROL_PROTO)[SERVICE] as unknown as ControlServiceDefinition;
+    this.#server.addService(service, grpcHandlers(service, handlers));
     this.#health.addToServer(this.#server);
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     this.#port = new CallServer(
       {
-        onCall: (call) => void this.#takeCall(call),
+        onCall: wireHandler(service, handlers),
+        buffers,
         otherwise: (socket) => injector.injectConnection(socket),
         identity: undefined,
         refusals: new Refusals({ log, count: () => undefined, now: () => performance.now() }),
@@ -117,24 +115,6 @@ export class ControlServer {
     const shutdown = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     await Promise.all([shutdown, this.#port.leave()]);
     clearTimeout(timer);
-  }
-
-  async #takeCall(call: IncomingCall): Promise<void> {
-    const { path, requestDeserialize, responseSerialize } = this.#service.Get;
-    if (call.path !== path) {
-      refuseUnknownMethod(call);
-      return;
-    }
-    try {
-      for await (const bytes of call.requests()) {
-        const request = requestDeserialize(bytes);
-        this.#get(request, overWire(call, { serialize: (event) => getResponseParts(event, responseSerialize) }));
-        return;
-      }
-      throw new ShoalError('invalid', 'a call without a request');
-    } catch (error) {
-      call.end(error);
-    }
   }
 
   /** Removes the socket unless another daemon has put its own there. */

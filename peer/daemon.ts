@@ -221,9 +221,8 @@ function buildDoors(config: PeerConfig, parts: Parts, log: Logger) {
     { index, membership, peers, store, tls, fetch, now: Date.now, random: Math.random },
     { ...config, version: VERSION, timeoutMs: DOCTOR_MS },
   );
-  const get = getHandlers(edge, parts);
   const handlers = {
-    ...get.grpc,
+    ...getHandlers(edge, parts),
     ...putHandlers(edge, parts),
     ...manyHandlers(edge, parts),
     ...verifyHandlers(edge, parts),
@@ -241,7 +240,7 @@ function buildDoors(config: PeerConfig, parts: Parts, log: Logger) {
     ),
   );
   const transfers = createTransferServer({ ...parts, log }, { ...parts, identity: tls });
-  return { transfers, control: new ControlServer({ handlers, get: get.serve, log }), http, sessions, share };
+  return { transfers, control: new ControlServer({ ...parts, handlers, log }), http, sessions, share };
 }
 
 /** Sets everything going that works by itself. */

@@ -24,6 +24,8 @@ const OPTIONS = {
   maxIdle: 0,
   maxMessageBytes: 16 * 1024 * 1024,
   maxHeldBytes: MAX_HELD_BYTES,
+  // By which the daemon sees that we take its own HTTP/2, and not that of grpc-js.
+  extraSettings: [BULK_SETTING],
 };
 
 /** What to ask, and where. */
@@ -31,11 +33,8 @@ export interface CallOptions {
   readonly socketPath: string;
   readonly authorization: string | undefined;
   readonly method: ControlMethod;
-  /**
-   * Whether the answers carry a file: the daemon then sends it without copies, and the bytes of an answer are used again when
-   * the next is asked for.
-   */
-  readonly isBulk: boolean;
+  /** Whether the bytes of an answer may be used again when the next is asked for. */
+  readonly reusesBuffers: boolean;
 }
 
 /** A call under way. Requests may wait for answers, and answers for requests. */
@@ -50,12 +49,9 @@ export interface ControlCall<E> {
 
 /** Begins a call whose answers are of the type E. `signal` cancels it, with any error. Iterate over its events in any case. */
 export function beginCall<E>(options: CallOptions, signal: AbortSignal): ControlCall<E> {
-  const { method, authorization, isBulk } = options;
+  const { method, authorization, reusesBuffers } = options;
   const buffers = new BufferPool({ keepBytes: 2 * MAX_HELD_BYTES });
-  const dialer = new CallDialer(
-    { buffers, identity: undefined },
-    { ...OPTIONS, extraSettings: isBulk ? [BULK_SETTING] : [] },
-  );
+  const dialer = new CallDialer({ buffers, identity: undefined }, OPTIONS);
   const inbox = new Inbox();
   const call = dialer.open(`unix:${options.socketPath}`, {
     path: method.path,
@@ -78,7 +74,7 @@ export function beginCall<E>(options: CallOptions, signal: AbortSignal): Control
       for await (const message of inbox) {
         yield method.responseDeserialize(message) as E;
         dialer.hold(-message.length);
-        if (isBulk) buffers.give(message);
+        if (reusesBuffers) buffers.give(message);
       }
     } finally {
       signal.removeEventListener('abort', cancel);

@@ -37,7 +37,7 @@ type MethodName = UnaryMethod | 'Get' | 'Verify' | 'Drain' | 'Put' | 'PutMany' |
 
 interface BeginOptions {
   readonly signal?: AbortSignal;
-  readonly isBulk?: boolean;
+  readonly reusesBuffers?: boolean;
 }
 
 type RequestOf<K extends UnaryMethod> =
@@ -84,7 +84,7 @@ export class ControlClient {
 
   /** Fetches; see `Get` in the proto. Leaving the iteration early cancels the fetch. */
   get(request: GetRequest): AsyncGenerator<GetResponse__Output> {
-    return this.#ask('Get', request, { isBulk: true });
+    return this.#ask('Get', request, { reusesBuffers: true });
   }
 
   /** Verifies; see `Verify` in the proto. */
@@ -123,10 +123,10 @@ export class ControlClient {
     return events;
   }
 
-  #begin<E>(name: MethodName, { signal = this.#signal, isBulk = false }: BeginOptions = {}): ControlCall<E> {
+  #begin<E>(name: MethodName, { signal = this.#signal, reusesBuffers = false }: BeginOptions = {}): ControlCall<E> {
     const { socketPath } = this.#options;
     const method = methodNamed(name);
-    const call = beginCall<E>({ socketPath, method, authorization: this.#authorization, isBulk }, signal);
+    const call = beginCall<E>({ socketPath, method, authorization: this.#authorization, reusesBuffers }, signal);
     return { ...call, events: this.#explained(call.events, { name, signal }) };
   }
 

@@ -1,5 +1,6 @@
 import protobuf, { type INamespace } from 'protobufjs/light.js';
 import { DESCRIPTOR } from '../../proto/gen/shoal/control/v1/control-descriptor.js';
+import { dataField, PUT_REQUEST_DATA } from '../data-field.js';
 
 /*
  * The methods of the daemon as the command line calls them. What proto-loader makes of the proto is the same, but loading it and
@@ -14,7 +15,8 @@ const CONVERSION = { longs: Number, enums: String, defaults: true, oneofs: true 
 /** Where a method is called, and how its messages are written and read. */
 export interface ControlMethod {
   readonly path: string;
-  readonly requestSerialize: (request: object) => Buffer;
+  /** In parts, of which the bytes of a file are not copied. */
+  readonly requestSerialize: (request: object) => Buffer | readonly Buffer[];
   /** Bytes in what it returns lie in `message`. Throws when that is no message of this kind. */
   readonly responseDeserialize: (message: Buffer) => object;
 }
@@ -31,6 +33,8 @@ export function controlMethod(name: string): ControlMethod | undefined {
   return {
     path: `/${SERVICE}/${name}`,
     requestSerialize: (message) => {
+      const data = name === 'Put' ? dataField(message, PUT_REQUEST_DATA) : undefined;
+      if (data !== undefined) return data;
       const { buffer, byteOffset, length } = request.encode(request.fromObject(message)).finish();
       return Buffer.from(buffer, byteOffset, length);
     },

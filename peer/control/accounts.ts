@@ -2,11 +2,11 @@ import { ShoalError } from '../../common/errors.js';
 import type { Session } from '../../index-server/api/accounts.js';
 import type { IndexClient } from '../../index-server/client.js';
 import type { ChangePasswordRequest__Output } from '../../proto/gen/shoal/control/v1/ChangePasswordRequest.js';
-import type { ControlServiceHandlers } from '../../proto/gen/shoal/control/v1/ControlService.js';
 import type { LoginRequest__Output } from '../../proto/gen/shoal/control/v1/LoginRequest.js';
 import type { RegisterRequest__Output } from '../../proto/gen/shoal/control/v1/RegisterRequest.js';
 import type { Membership } from '../membership.js';
 import type { CallEdge } from './call.js';
+import type { ControlHandlers } from './handlers.js';
 
 /** Calls about accounts and sessions. Sessions are the caller's to keep: nothing of them stays here. */
 export function accountHandlers(
@@ -15,7 +15,7 @@ export function accountHandlers(
     readonly index: Pick<IndexClient, 'register' | 'login' | 'logout' | 'account' | 'changePassword'>;
     readonly membership: Pick<Membership, 'auth'>;
   },
-): Pick<ControlServiceHandlers, 'Register' | 'Login' | 'Logout' | 'WhoAmI' | 'ChangePassword'> {
+): Pick<ControlHandlers, 'Register' | 'Login' | 'Logout' | 'WhoAmI' | 'ChangePassword'> {
   const { index, membership } = deps;
   return {
     Register: edge.unary('Register', async ({ username, password }: RegisterRequest__Output, { signal }) =>

@@ -1,9 +1,7 @@
-import type { handleBidiStreamingCall, handleServerStreamingCall, handleUnaryCall, Metadata } from '@grpc/grpc-js';
 import { abortError, ShoalError, toShoalError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
-import { toGrpcError } from '../grpc.js';
 import type { ControlMethod, PeerMetrics } from '../metrics.js';
-import { type EventCall, overGrpc } from './event-call.js';
+import type { EventCall, ServeCall } from './event-call.js';
 
 /** These work without a login where one is required: they lead to one, or tell why it does not work. */
 const OPEN_METHODS: readonly ControlMethod[] = ['Register', 'Login', 'Status', 'Diagnose'];
@@ -17,8 +15,6 @@ export interface Caller {
   readonly signal: AbortSignal;
 }
 
-type Source = Pick<EventCall<never>, 'authorization' | 'onCancelled'>;
-
 /** Where the events of a streaming call go. */
 export interface EventSink<E> {
   /**
@@ -31,8 +27,8 @@ export interface EventSink<E> {
 }
 
 /**
- * The edge of the control server: turns plain functions into handlers of grpc-js. Failures leave as gRPC statuses with our
- * code and hint, a cancelled call fires the caller's signal, and every call is counted.
+ * The edge of the control server: turns plain functions into what serves calls. A failure ends its call as a ShoalError, a
+ * cancelled call fires the caller's signal, and every call is counted.
  */
 export class CallEdge {
   readonly #deps: { readonly metrics: PeerMetrics; readonly log: Logger };
@@ -46,57 +42,37 @@ export class CallEdge {
     this.#isLoginRequired = options.isLoginRequired;
   }
 
-  /** A handler of one request and one answer. */
-  unary<Q, R>(method: ControlMethod, handle: (request: Q, caller: Caller) => Promise<R>): handleUnaryCall<Q, R> {
-    return (call, callback) => {
-      void this.#run(method, sourceOf(call), (caller) => handle(call.request, caller)).then(
-        (response) => callback(null, response),
-        (error: unknown) => callback(toGrpcError(error)),
-      );
-    };
+  /** Serves a method of one request and one answer. */
+  unary<Q, R>(method: ControlMethod, handle: (request: Q, caller: Caller) => Promise<R>): ServeCall<Q, R> {
+    return this.events<Q, R>(method, async (request, caller, sink) => sink.send(await handle(request, caller)));
   }
 
-  /** A handler that answers with events. */
+  /** Serves a method of one request that is answered with events. */
   events<Q, E>(
     method: ControlMethod,
     handle: (request: Q, caller: Caller, sink: EventSink<E>) => Promise<void>,
-  ): handleServerStreamingCall<Q, E> {
-    const answer = this.eventHandler(method, handle);
-    return (call) => answer(call.request, overGrpc(call));
+  ): ServeCall<Q, E> {
+    return this.conversation<Q, E>(method, async (requests, caller, sink) => {
+      const { done, value } = await requests.next();
+      if (done === true) throw new ShoalError('invalid', 'a call without a request');
+      await handle(value, caller, sink);
+    });
   }
 
-  /** As {@link events}, for calls that come in more than one way. */
-  eventHandler<Q, E>(
+  /** Serves a method of requests that come one after the other, answered with events. */
+  conversation<Q, E>(
     method: ControlMethod,
-    handle: (request: Q, caller: Caller, sink: EventSink<E>) => Promise<void>,
-  ): (request: Q, call: EventCall<E>) => void {
-    return (request, call) => {
-      const work = (caller: Caller) => handle(request, caller, sinkOf(call, caller.signal));
-      void this.#run(method, call, work).then(
+    handle: (requests: AsyncIterator<Q>, caller: Caller, sink: EventSink<E>) => Promise<void>,
+  ): ServeCall<Q, E> {
+    return (requests, call) => {
+      void this.#run(method, call, (caller) => handle(requests, caller, sinkOf(call, caller.signal))).then(
         () => call.end(),
         (error: unknown) => call.end(error),
       );
     };
   }
 
-  /** A handler of requests that come one after the other, answered with events. */
-  conversation<Q, E>(
-    method: ControlMethod,
-    handle: (requests: AsyncIterator<Q>, caller: Caller, sink: EventSink<E>) => Promise<void>,
-  ): handleBidiStreamingCall<Q, E> {
-    return (call) => {
-      // Without the option, reading no further would destroy the call together with the answer.
-      const requests = call.iterator({ destroyOnReturn: false }) as AsyncIterator<Q>;
-      const answers = overGrpc(call);
-      const work = (caller: Caller) => handle(requests, caller, sinkOf(answers, caller.signal));
-      void this.#run(method, answers, work).then(
-        () => answers.end(),
-        (error: unknown) => answers.end(error),
-      );
-    };
-  }
-
-  async #run<R>(method: ControlMethod, call: Source, handle: (caller: Caller) => Promise<R>): Promise<R> {
+  async #run<E>(method: ControlMethod, call: EventCall<E>, handle: (caller: Caller) => Promise<void>): Promise<void> {
     const abort = new AbortController();
     call.onCancelled(() => abort.abort(new ShoalError('cancelled', 'cancelled by the caller')));
     try {
@@ -104,9 +80,8 @@ export class CallEdge {
       if (onBehalf === undefined && this.#isLoginRequired && !OPEN_METHODS.includes(method)) {
         throw new ShoalError('unauthenticated', 'this peer requires a login', { hint: 'shoal login USER' });
       }
-      const response = await handle({ onBehalf, signal: abort.signal });
+      await handle({ onBehalf, signal: abort.signal });
       this.#deps.metrics.controlCalls.inc({ method, code: 'ok' });
-      return response;
     } catch (thrown) {
       const error = abort.signal.aborted ? abortError(abort.signal) : toShoalError(thrown);
       this.#deps.metrics.controlCalls.inc({ method, code: error.code });
@@ -114,14 +89,6 @@ export class CallEdge {
       throw error;
     }
   }
-}
-
-function sourceOf(call: {
-  readonly metadata: Metadata;
-  on(event: 'cancelled', listener: () => void): unknown;
-}): Source {
-  const authorization = call.metadata.get('authorization')[0]?.toString();
-  return { authorization, onCancelled: (listener) => call.on('cancelled', listener) };
 }
 
 function sessionOf(value: string | undefined): string | undefined {

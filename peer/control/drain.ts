@@ -1,10 +1,10 @@
-import type { ControlServiceHandlers } from '../../proto/gen/shoal/control/v1/ControlService.js';
 import type { DrainRequest__Output } from '../../proto/gen/shoal/control/v1/DrainRequest.js';
 import type { DrainResponse } from '../../proto/gen/shoal/control/v1/DrainResponse.js';
 import { type Drain, failureOf } from '../drain.js';
 import type { HandOverOutcome } from '../hand-over.js';
 import type { Membership } from '../membership.js';
 import type { CallEdge, Caller, EventSink } from './call.js';
+import type { ControlHandlers } from './handlers.js';
 
 /** Files that are told one by one. */
 const LEFT_TOLD = 1000;
@@ -15,7 +15,7 @@ interface Deps {
 }
 
 /** The call that takes this peer out of work. */
-export function drainHandlers(edge: CallEdge, deps: Deps): Pick<ControlServiceHandlers, 'Drain'> {
+export function drainHandlers(edge: CallEdge, deps: Deps): Pick<ControlHandlers, 'Drain'> {
   return {
     Drain: edge.events('Drain', async ({ undo }: DrainRequest__Output, caller, sink: EventSink<DrainResponse>) => {
       const peer = deps.membership.peerName;

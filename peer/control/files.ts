@@ -1,7 +1,6 @@
 import { ShoalError } from '../../common/errors.js';
 import type { ListQuery, SearchQuery } from '../../index-server/api/files.js';
 import type { IndexClient } from '../../index-server/client.js';
-import type { ControlServiceHandlers } from '../../proto/gen/shoal/control/v1/ControlService.js';
 import type { FindRequest__Output } from '../../proto/gen/shoal/control/v1/FindRequest.js';
 import type { ListRequest__Output } from '../../proto/gen/shoal/control/v1/ListRequest.js';
 import type { RemoveRequest__Output } from '../../proto/gen/shoal/control/v1/RemoveRequest.js';
@@ -10,6 +9,7 @@ import type { StatRequest__Output } from '../../proto/gen/shoal/control/v1/StatR
 import type { TagRequest__Output } from '../../proto/gen/shoal/control/v1/TagRequest.js';
 import type { Membership } from '../membership.js';
 import type { CallEdge } from './call.js';
+import type { ControlHandlers } from './handlers.js';
 import { fileEntry } from './messages.js';
 
 /** Calls about the catalogue. The index does all of it; it checks what it is given. */
@@ -19,7 +19,7 @@ export function fileHandlers(
     readonly index: Pick<IndexClient, 'list' | 'search' | 'stat' | 'remove' | 'patch'>;
     readonly membership: Pick<Membership, 'auth'>;
   },
-): Pick<ControlServiceHandlers, 'List' | 'Find' | 'Stat' | 'Remove' | 'Tag' | 'Share'> {
+): Pick<ControlHandlers, 'List' | 'Find' | 'Stat' | 'Remove' | 'Tag' | 'Share'> {
   const { index, membership } = deps;
   return {
     List: edge.unary('List', async (request: ListRequest__Output, { onBehalf, signal }) => {

@@ -1,6 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
 import { ShoalError } from '../../common/errors.js';
-import type { ControlServiceHandlers } from '../../proto/gen/shoal/control/v1/ControlService.js';
 import type { GetRequest__Output } from '../../proto/gen/shoal/control/v1/GetRequest.js';
 import type { GetResponse } from '../../proto/gen/shoal/control/v1/GetResponse.js';
 import type { StoredFile } from '../chunk-store.js';
@@ -9,24 +8,20 @@ import type { Fetch, FetchOutcome } from '../swarm/fetch.js';
 import { readThrough } from '../swarm/read-through.js';
 import type { BufferPool } from '../wire/buffer-pool.js';
 import type { CallEdge, Caller, EventSink } from './call.js';
-import { type EventCall, overGrpc } from './event-call.js';
 import { named } from './files.js';
+import type { ControlHandlers } from './handlers.js';
 import { openLocalPath } from './local-path.js';
 import { entryOf, fileEntry } from './messages.js';
 
 type Buffers = Pick<BufferPool, 'take' | 'give'>;
 
-/** Answers a `Get`, whichever way it came in. */
-export type ServeGet = (request: GetRequest__Output, call: EventCall<GetResponse>) => void;
-
-/** The call that fetches: as grpc-js serves it, and as it is. */
+/** The call that fetches. */
 export function getHandlers(
   edge: CallEdge,
   deps: { readonly retriever: Pick<Retriever, 'retrieve'>; readonly buffers: Buffers },
-): { readonly grpc: Pick<ControlServiceHandlers, 'Get'>; readonly serve: ServeGet } {
-  const serve = edge.eventHandler(
-    'Get',
-    async ({ ref, target }: GetRequest__Output, caller, sink: EventSink<GetResponse>) => {
+): Pick<ControlHandlers, 'Get'> {
+  return {
+    Get: edge.events('Get', async ({ ref, target }: GetRequest__Output, caller, sink: EventSink<GetResponse>) => {
       const local = target === null ? undefined : await openLocalPath(target, 'write');
       try {
         if (local !== undefined && (await local.stat()).size > 0) {
@@ -40,9 +35,8 @@ export function getHandlers(
       } finally {
         await local?.close();
       }
-    },
-  );
-  return { grpc: { Get: (call) => serve(call.request, overGrpc(call)) }, serve };
+    }),
+  };
 }
 
 /** Brings one retrieved file to the caller: into the target, or as events while it is still fetched. */

@@ -1,6 +1,5 @@
 import { setMaxListeners } from 'node:events';
 import { abortError, ShoalError, toShoalError } from '../../common/errors.js';
-import type { ControlServiceHandlers } from '../../proto/gen/shoal/control/v1/ControlService.js';
 import type { FetchedFile } from '../../proto/gen/shoal/control/v1/FetchedFile.js';
 import type { GetManyRequest__Output } from '../../proto/gen/shoal/control/v1/GetManyRequest.js';
 import type { GetManyResponse } from '../../proto/gen/shoal/control/v1/GetManyResponse.js';
@@ -24,6 +23,7 @@ import { readThrough } from '../swarm/read-through.js';
 import { AnswerQueue } from './answer-queue.js';
 import type { CallEdge, Caller, EventSink } from './call.js';
 import { named, visibilityOf } from './files.js';
+import type { ControlHandlers } from './handlers.js';
 import { entryOf, fileEntry } from './messages.js';
 
 /*
@@ -40,7 +40,7 @@ export interface ManyDeps {
 }
 
 /** The calls that publish and fetch many small files. */
-export function manyHandlers(edge: CallEdge, deps: ManyDeps): Pick<ControlServiceHandlers, 'PutMany' | 'GetMany'> {
+export function manyHandlers(edge: CallEdge, deps: ManyDeps): Pick<ControlHandlers, 'PutMany' | 'GetMany'> {
   return {
     PutMany: edge.conversation(
       'PutMany',

@@ -2,7 +2,6 @@ import { ShoalError, toShoalError } from '../../common/errors.js';
 import { VERSION } from '../../common/version.js';
 import type { IndexClient } from '../../index-server/client.js';
 import type { CheckResult } from '../../proto/gen/shoal/control/v1/CheckResult.js';
-import type { ControlServiceHandlers } from '../../proto/gen/shoal/control/v1/ControlService.js';
 import type { PingPeerRequest__Output } from '../../proto/gen/shoal/control/v1/PingPeerRequest.js';
 import type { ChunkStore } from '../chunk-store.js';
 import type { Doctor, Finding } from '../doctor.js';
@@ -10,6 +9,7 @@ import type { Membership } from '../membership.js';
 import type { PeerMetrics } from '../metrics.js';
 import type { RemotePeers } from '../swarm/remote-peer.js';
 import type { CallEdge, Caller } from './call.js';
+import type { ControlHandlers } from './handlers.js';
 
 const CHECK_RESULTS: Readonly<Record<Finding['result'], CheckResult>> = {
   ok: 'CHECK_RESULT_OK',
@@ -31,7 +31,7 @@ export function peerHandlers(
   edge: CallEdge,
   deps: Deps,
   options: { readonly indexUrl: string },
-): Pick<ControlServiceHandlers, 'ListPeers' | 'PingPeer' | 'Status' | 'Diagnose'> {
+): Pick<ControlHandlers, 'ListPeers' | 'PingPeer' | 'Status' | 'Diagnose'> {
   return {
     ListPeers: edge.unary('ListPeers', async (_request: object, { onBehalf, signal }) => ({
       peers: [...(await deps.index.peers(deps.membership.auth(onBehalf), signal))],

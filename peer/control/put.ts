@@ -1,13 +1,14 @@
 import { ShoalError } from '../../common/errors.js';
-import type { ControlServiceHandlers } from '../../proto/gen/shoal/control/v1/ControlService.js';
 import type { PutRequest__Output } from '../../proto/gen/shoal/control/v1/PutRequest.js';
 import type { PutResponse } from '../../proto/gen/shoal/control/v1/PutResponse.js';
 import type { PutStart__Output } from '../../proto/gen/shoal/control/v1/PutStart.js';
 import type { IngestSource } from '../chunk-store.js';
 import type { PeerMetrics } from '../metrics.js';
 import type { Publisher, PublishOptions, PublishProgress } from '../publish.js';
+import type { BufferPool } from '../wire/buffer-pool.js';
 import type { CallEdge, Caller, EventSink } from './call.js';
 import { visibilityOf } from './files.js';
+import type { ControlHandlers } from './handlers.js';
 import { openLocalPath } from './local-path.js';
 import { fileEntry } from './messages.js';
 
@@ -15,16 +16,19 @@ import { fileEntry } from './messages.js';
 export interface PutDeps {
   readonly publisher: Pick<Publisher, 'publish'>;
   readonly metrics: Pick<PeerMetrics, 'receivedBytes'>;
+  /** Where the bytes that callers send may lie. */
+  readonly buffers: Pick<BufferPool, 'give'>;
 }
 
 /** The call that publishes. */
-export function putHandlers(edge: CallEdge, deps: PutDeps): Pick<ControlServiceHandlers, 'Put'> {
+export function putHandlers(edge: CallEdge, deps: PutDeps): Pick<ControlHandlers, 'Put'> {
   return {
     Put: edge.conversation('Put', async (requests: AsyncIterator<PutRequest__Output>, caller, sink) => {
       const start = await startOf(requests);
       const local = start.source === null ? undefined : await openLocalPath(start.source, 'read');
       try {
-        const source = local === undefined ? sentBytes(requests, { start, caller, sink }) : { fd: local.fd };
+        const source =
+          local === undefined ? sentBytes(requests, { start, sink, buffers: deps.buffers }) : { fd: local.fd };
         await put(deps, { source, start, caller, sink });
       } finally {
         await local?.close();
@@ -63,9 +67,14 @@ async function startOf(requests: AsyncIterator<PutRequest__Output>): Promise<Put
  */
 function sentBytes(
   requests: AsyncIterator<PutRequest__Output>,
-  call: { readonly start: PutStart__Output; readonly caller: Caller; readonly sink: EventSink<PutResponse> },
+  call: {
+    readonly start: PutStart__Output;
+    readonly sink: EventSink<PutResponse>;
+    readonly buffers: Pick<BufferPool, 'give'>;
+  },
 ): IngestSource {
   const { size } = call.start;
+  const release = (data: Buffer) => call.buffers.give(data);
   async function* bytes(): AsyncGenerator<Buffer> {
     await call.sink.send({ sendData: {} });
     for (let next = await requests.next(); next.done !== true; next = await requests.next()) {
@@ -76,7 +85,7 @@ function sentBytes(
     // A caller that died ends its stream like one that has finished.
     throw new ShoalError('cancelled', 'the caller was cut off before it had sent everything');
   }
-  return size === undefined ? { stream: bytes() } : { stream: bytes(), size };
+  return { stream: bytes(), release, ...(size !== undefined && { size }) };
 }
 
 function publishOptions(start: PutStart__Output, { onBehalf }: Caller): PublishOptions {

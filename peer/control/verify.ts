@@ -1,6 +1,5 @@
 import { ShoalError, toShoalError } from '../../common/errors.js';
 import { isFileId } from '../../common/names.js';
-import type { ControlServiceHandlers } from '../../proto/gen/shoal/control/v1/ControlService.js';
 import type { VerifyRequest__Output } from '../../proto/gen/shoal/control/v1/VerifyRequest.js';
 import type { VerifyResponse } from '../../proto/gen/shoal/control/v1/VerifyResponse.js';
 import type { ChunkStore } from '../chunk-store.js';
@@ -8,6 +7,7 @@ import { isPublic } from '../records.js';
 import type { Retriever } from '../retrieve.js';
 import type { CallEdge, Caller, EventSink } from './call.js';
 import { named } from './files.js';
+import type { ControlHandlers } from './handlers.js';
 
 interface Deps {
   readonly retriever: Pick<Retriever, 'locate'>;
@@ -15,7 +15,7 @@ interface Deps {
 }
 
 /** The call that reads what is held of a file and checks it. */
-export function verifyHandlers(edge: CallEdge, deps: Deps): Pick<ControlServiceHandlers, 'Verify'> {
+export function verifyHandlers(edge: CallEdge, deps: Deps): Pick<ControlHandlers, 'Verify'> {
   return {
     Verify: edge.events('Verify', async ({ ref }: VerifyRequest__Output, caller, sink: EventSink<VerifyResponse>) => {
       const id = await idOf(deps, named(ref), caller);

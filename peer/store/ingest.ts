@@ -17,12 +17,22 @@ import type { Syncer } from './syncer.js';
 /**
  * Where the bytes of a new file come from: a path; a descriptor of a regular file, which stays the caller's and must
  * stay open until the ingest has settled; a small file's bytes, hashed on the calling thread; or a stream, of which `size` says how long it will be when that is known.
+ * Its pieces must not change until they are released, if they ever are.
  */
 export type IngestSource =
   | { readonly path: string }
   | { readonly fd: number }
   | { readonly bytes: Buffer }
-  | { readonly stream: AsyncIterable<Buffer>; readonly size?: number };
+  | StreamSource;
+
+/** Bytes that come one piece after the other. */
+export interface StreamSource {
+  readonly stream: AsyncIterable<Buffer>;
+  /** In bytes, when it is known. */
+  readonly size?: number;
+  /** Takes a piece back that was written. */
+  readonly release?: (piece: Buffer) => void;
+}
 
 /** How an ingest is told to stop, and where it tells how far it is; of a stream without a size, the total is what came. */
 export interface IngestOptions {
@@ -77,7 +87,7 @@ export class Ingester {
    */
   take(source: IngestSource, options: IngestOptions): Promise<Ingested> {
     if ('bytes' in source) return this.#takeBytes(source.bytes, options);
-    if ('stream' in source) return this.#takeStream(source.stream, source.size, options);
+    if ('stream' in source) return this.#takeStream(source, options);
     return this.#lane.run(
       () => ('fd' in source ? this.#takeFile(source.fd, 'the file', options) : this.#takePath(source.path, options)),
       options.signal,
@@ -125,13 +135,12 @@ export class Ingester {
   }
 
   async #takeStream(
-    stream: AsyncIterable<Buffer>,
-    announcedBytes: number | undefined,
+    { stream, size: announcedBytes, release }: StreamSource,
     options: IngestOptions,
   ): Promise<Ingested> {
     return this.#fill(announcedBytes ?? 0, 'the stream', async (spool) => {
       let size = 0;
-      const writer = new StreamWriter(spool.fd, (bytes) => spool.wrote(bytes));
+      const writer = new StreamWriter(spool.fd, { onWritten: (bytes) => spool.wrote(bytes), release });
       try {
         for await (const data of abortable(stream, options.signal)) {
           if (announcedBytes === undefined) await makeRoom(spool.reservation, size + data.length);

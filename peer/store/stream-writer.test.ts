@@ -19,12 +19,21 @@ afterEach(() => fs.rmSync(folder, { recursive: true }));
 async function writeAll(pieces: readonly Buffer[]): Promise<number> {
   const fd = fs.openSync(path, 'w+');
   let written = 0;
-  const writer = new StreamWriter(fd, (bytes) => {
-    written += bytes;
+  let released = 0;
+  const writer = new StreamWriter(fd, {
+    onWritten: (bytes) => {
+      written += bytes;
+    },
+    // As somebody does who uses the memory for something else.
+    release: (piece) => {
+      released += piece.length;
+      piece.fill(0xff);
+    },
   });
   try {
-    for (const piece of pieces) await writer.add(piece);
+    for (const piece of pieces) await writer.add(Buffer.from(piece));
     await writer.finish();
+    expect(released).toBe(written);
     // As whoever uses it does: a hole at the end is none yet.
     fs.ftruncateSync(fd, written);
     return written;
@@ -64,8 +73,13 @@ it('writes nothing of nothing', async () => {
 it('says what the disk says, soon, and has done with the file when it has settled', async () => {
   fs.writeFileSync(path, 'as it was');
   const fd = fs.openSync(path, 'r');
-  const writer = new StreamWriter(fd, () => {
-    throw new Error('nothing can be written');
+  const writer = new StreamWriter(fd, {
+    onWritten: () => {
+      throw new Error('nothing can be written');
+    },
+    release: () => {
+      throw new Error('nothing is written');
+    },
   });
   const adding = async () => {
     for (let i = 0; i < 3; i += 1) await writer.add(contentOf(MIB, i));

@@ -10,23 +10,32 @@ const GATHER_BYTES = 512 * 1024;
 export class StreamWriter {
   readonly #fd: number;
   readonly #onWritten: (bytes: number) => void;
+  readonly #release: (data: Buffer) => void;
   #position = 0;
   #gathered: Buffer[] = [];
   #gatheredBytes = 0;
   #writing: Promise<void> = Promise.resolve();
 
-  /** `onWritten` is told of bytes that were written, and of those that need not be. */
-  constructor(fd: number, onWritten: (bytes: number) => void) {
+  /**
+   * `onWritten` is told of bytes that were written, and of those that need not be; `release`, of what was added and may be
+   * used for something else from now on.
+   */
+  constructor(
+    fd: number,
+    options: { readonly onWritten: (bytes: number) => void; readonly release?: ((data: Buffer) => void) | undefined },
+  ) {
     this.#fd = fd;
-    this.#onWritten = onWritten;
+    this.#onWritten = options.onWritten;
+    this.#release = options.release ?? (() => undefined);
   }
 
-  /** Takes the next bytes, which must not change any more. Resolves when there is room for more; throws what the disk says. */
+  /** Takes the next bytes, which must not change until they are released. Resolves when there is room for more; throws what the disk says. */
   async add(data: Buffer): Promise<void> {
     if (isZero(data)) {
       await this.#flush();
       this.#position += data.length;
       this.#onWritten(data.length);
+      this.#release(data);
       return;
     }
     this.#gathered.push(data);
@@ -53,7 +62,10 @@ export class StreamWriter {
     if (bytes === 0) return;
     this.#gathered = [];
     this.#gatheredBytes = 0;
-    this.#writing = writeFully(this.#fd, pieces, this.#position).then(() => this.#onWritten(bytes));
+    this.#writing = writeFully(this.#fd, pieces, this.#position).then(() => {
+      this.#onWritten(bytes);
+      for (const piece of pieces) this.#release(piece);
+    });
     // Whoever adds next, or finishes, hears of a failure.
     this.#writing.catch(() => undefined);
     this.#position += bytes;

@@ -163,6 +163,7 @@ export class TransferServer {
       {
         onCall: (call) => this.#takeCall(call),
         otherwise: (socket) => injector.injectConnection(socket),
+        buffers: deps.buffers,
         identity: deps.identity,
         refusals: new Refusals({ log: deps.log, count, now: () => performance.now() }),
         log: deps.log,

@@ -52,8 +52,9 @@ export async function startCallServer(
   const { otherwise = (socket) => socket.destroy(), identity, ...wire } = options;
   const log = createLogger({ name: 'test', level: 'silent' });
   const refused: RefusalReason[] = [];
+  const buffers = new BufferPool({ keepBytes: 1 << 24 });
   const refusals = new Refusals({ log, count: (reason) => refused.push(reason), now: () => 0 });
-  const server = new CallServer({ onCall, otherwise, identity, refusals, log }, { ...WIRE, ...wire });
+  const server = new CallServer({ onCall, otherwise, buffers, identity, refusals, log }, { ...WIRE, ...wire });
   const port = await server.listen('127.0.0.1', 0);
   return { server, port, address: `127.0.0.1:${port}`, refused };
 }

@@ -9,6 +9,7 @@ import {
   ServerCredentials,
   type ServiceError,
 } from '@grpc/grpc-js';
+import { Deferred } from '../../common/deferred.js';
 import { ShoalError } from '../../common/errors.js';
 import { FrameSocket } from '../testing/frame-socket.js';
 import { waitFor } from '../testing/wait-for.js';
@@ -338,24 +339,52 @@ describe('requests', () => {
     expect(failures).toMatchObject([failure]);
   });
 
-  it.each([
-    ['in number', 5000, 1],
-    ['in bytes', 9, MIB],
-  ])('are refused when too many wait, %s', async (_how, count, size) => {
-    let go: () => void = () => undefined;
-    const { client, taken, failures, status } = await taking(
-      new Promise((resolve) => {
-        go = resolve;
-      }),
-    );
-    const bytes = Buffer.concat(Array(count).fill(message(Buffer.alloc(size))));
+  /** As {@link taking}, but nothing is taken before `go`. */
+  async function takingLater() {
+    const held = new Deferred<void>();
+    return { ...(await taking(held.promise)), go: () => held.resolve() };
+  }
+
+  it('are refused when too many wait', async () => {
+    const { client, taken, failures, status, go } = await takingLater();
+    const bytes = Buffer.concat(Array(5000).fill(message('x')));
     for (let at = 0; at < bytes.length; at += 16_384) client.sendData(1, bytes.subarray(at, at + 16_384));
     client.send(PING);
     await client.next(FrameType.ping);
     go();
     expect(await status()).toBe(8);
     expect(failures).toMatchObject([{ code: 'throttled' }]);
-    expect(taken.length).toBeLessThan(count);
+    expect(taken.length).toBeLessThan(5000);
+  });
+
+  it('of many bytes wait at the caller until some were taken', async () => {
+    const { client, taken, go } = await takingLater();
+    const widenings = () =>
+      client.seen.filter(({ type, streamId }) => type === FrameType.windowUpdate && streamId === 1);
+    const sendOne = async () => {
+      const bytes = message(Buffer.alloc(0.6 * MIB));
+      client.seen.length = 0;
+      for (let at = 0; at < bytes.length; at += 16_384) client.sendData(1, bytes.subarray(at, at + 16_384));
+      client.send(PING);
+      await waitFor('the answer to the ping', () => client.seen.some(({ type }) => type === FrameType.ping));
+    };
+    for (const expected of [1, 1, 0]) {
+      await sendOne();
+      expect(widenings()).toHaveLength(expected);
+    }
+    go();
+    await waitFor('room for more', () => widenings().length === 1);
+    expect(taken.length).toBeGreaterThan(0);
+    await sendOne();
+    await waitFor('the last one', () => taken.length === 4);
+  });
+
+  it('of many bytes that do not wait cost the connection', async () => {
+    const { client } = await takingLater();
+    const bytes = Buffer.concat(Array(3).fill(message(Buffer.alloc(MIB))));
+    for (let at = 0; at < bytes.length; at += 16_384) client.sendData(1, bytes.subarray(at, at + 16_384));
+    const { code } = readGoaway((await client.next(FrameType.goaway)).payload);
+    expect(code).toBe(Http2Code.flowControlError);
   });
 
   it('are not listened to when the call has ended', async () => {

@@ -4,6 +4,7 @@ import { ShoalError } from '../../common/errors.js';
 import type { Logger } from '../../common/log.js';
 import type { Refusals } from '../tls/refusals.js';
 import type { TlsIdentity } from '../tls/tls-identity.js';
+import type { BufferPool } from './buffer-pool.js';
 import { BULK_SETTING } from './bulk-setting.js';
 import { CLIENT_PREFACE, FRAME_HEADER_BYTES, FrameType, readFrameHeader, readSettings } from './frames.js';
 import { Http2Connection, type Http2Options } from './http2-connection.js';
@@ -30,6 +31,7 @@ export class CallServer {
   readonly #deps: {
     readonly onCall: (call: IncomingCall) => void;
     readonly otherwise: (socket: Socket) => void;
+    readonly buffers: Pick<BufferPool, 'take'>;
     readonly refusals: Refusals;
     readonly log: Logger;
   };
@@ -48,6 +50,8 @@ export class CallServer {
       readonly onCall: (call: IncomingCall) => void;
       /** Somebody else has connected; nothing was read from the socket. */
       readonly otherwise: (socket: Socket) => void;
+      /** Where requests are put. */
+      readonly buffers: Pick<BufferPool, 'take'>;
       /** With it, nothing but TLS is taken. */
       readonly identity: TlsIdentity | undefined;
       readonly refusals: Refusals;
@@ -142,7 +146,7 @@ export class CallServer {
       {
         socket,
         listener: {
-          onStream: (stream, headers) => this.#deps.onCall(new IncomingCall(stream, headers)),
+          onStream: (stream, headers) => this.#deps.onCall(new IncomingCall(stream, headers, this.#deps.buffers)),
           onClose: (error) => {
             this.#connections.delete(connection);
             if (this.#connections.size === 0) this.#closed.emit('all');

@@ -7,6 +7,12 @@ import { ShoalError } from '../../common/errors.js';
 
 const PREFIX_BYTES = 5;
 
+/** A message, perhaps in parts, with what goes before it. Nothing is copied. */
+export function messageFrames(message: Buffer | readonly Buffer[]): readonly Buffer[] {
+  const parts = Buffer.isBuffer(message) ? [message] : message;
+  return [messagePrefix(parts.reduce((sum, part) => sum + part.length, 0)), ...parts];
+}
+
 /** What goes before a message of `length` bytes. */
 export function messagePrefix(length: number): Buffer {
   const prefix = Buffer.allocUnsafe(PREFIX_BYTES);

@@ -28,8 +28,8 @@ import { StreamTable } from './stream-table.js';
 /*
  * One HTTP/2 connection, as much of RFC 9113 as gRPC needs, either side of it. It exists because of bulk bytes: Node's
  * own HTTP/2 and grpc-js allocate, copy and queue them several times, this hands DATA on where it lies. No priorities,
- * no push, no dynamic header table. What a stream receives is taken at once: who asked for it has room for it. Whoever
- * breaks the rules loses the connection, also where the RFC would let him off with a stream.
+ * no push, no dynamic header table. What a stream receives is taken at once; who has no room for more pauses the stream.
+ * Whoever breaks the rules loses the connection, also where the RFC would let him off with a stream.
  */
 
 /** Streams at once; more are refused. */
@@ -179,6 +179,7 @@ export class Http2Connection {
     const stream = new Http2Stream(
       {
         flush: (flushed) => this.#sender.flush(flushed),
+        acknowledge: (acknowledged) => this.#acknowledge(acknowledged),
         reset: (code) => this.#sender.answer(numberFrame(FrameType.rstStream, id, code)),
         closed: () => {
           this.#streams.delete(stream);
@@ -209,15 +210,20 @@ export class Http2Connection {
       this.#unacknowledged = 0;
     }
     if (stream === undefined) return;
-    const consumed = stream.consumed(length);
+    stream.count(length);
     // Until it has seen our settings the other side goes by the first window.
-    if (consumed > Math.max(windowBytes, FIRST_WINDOW_BYTES)) {
+    if (stream.unacknowledgedBytes > Math.max(windowBytes, FIRST_WINDOW_BYTES)) {
       throw new ProtocolError('more data than the window', Http2Code.flowControlError);
     }
     if (isEnd) stream.receivedEnd();
-    else if (consumed > windowBytes / 2) {
-      this.#sender.write(numberFrame(FrameType.windowUpdate, id, stream.takeConsumed()));
-    }
+    else this.#acknowledge(stream);
+  }
+
+  #acknowledge(stream: Http2Stream): void {
+    const bytes = stream.unacknowledgedBytes;
+    if (stream.isPaused || bytes <= this.#options.windowBytes / 2) return;
+    stream.count(-bytes);
+    this.#sender.write(numberFrame(FrameType.windowUpdate, stream.id, bytes));
   }
 
   #onFrame(header: FrameHeader, payload: Buffer): void {

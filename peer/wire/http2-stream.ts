@@ -38,6 +38,8 @@ type Queued =
 /** What a stream asks of its connection. */
 export interface StreamDeps {
   readonly flush: (stream: Http2Stream) => void;
+  /** Acknowledges what was received, so that more may come. */
+  readonly acknowledge: (stream: Http2Stream) => void;
   readonly reset: (code: number) => void;
   readonly closed: () => void;
 }
@@ -53,7 +55,8 @@ export class Http2Stream {
   #queue: Queued[] = [];
   #queuedBytes = 0;
   #sendWindow: number;
-  #consumed = 0;
+  #unacknowledged = 0;
+  #isPaused = false;
   #isLocalEnd = false;
   #isRemoteEnd = false;
   #isClosed = false;
@@ -105,6 +108,17 @@ export class Http2Stream {
     this.#listener = {};
     this.#deps.reset(code);
     this.#close(undefined);
+  }
+
+  /** The other side may send what it was allowed to before, and no more until {@link resume}. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    if (!this.#isClosed && !this.#isRemoteEnd) this.#deps.acknowledge(this);
   }
 
   // --- For the connection: sending ----------------------------------------------------------------------------------
@@ -186,17 +200,18 @@ export class Http2Stream {
     this.#close({ resetCode: undefined, cause });
   }
 
-  /** Counts what was received, and tells how much has not been acknowledged yet. */
-  consumed(bytes: number): number {
-    this.#consumed += bytes;
-    return this.#consumed;
+  get isPaused(): boolean {
+    return this.#isPaused;
   }
 
-  /** How much to acknowledge. */
-  takeConsumed(): number {
-    const bytes = this.#consumed;
-    this.#consumed = 0;
-    return bytes;
+  /** Bytes that came since the other side was last told that it may send more. */
+  get unacknowledgedBytes(): number {
+    return this.#unacknowledged;
+  }
+
+  /** Counts bytes that came, or, as a negative number, that were acknowledged. */
+  count(bytes: number): void {
+    this.#unacknowledged += bytes;
   }
 
   #close(early: StreamEnd | undefined): void {

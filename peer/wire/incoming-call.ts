@@ -1,14 +1,16 @@
 import { EventEmitter } from 'node:events';
 import { ShoalError } from '../../common/errors.js';
-import { MessageReader, messagePrefix } from './grpc-messages.js';
+import type { BufferPool } from './buffer-pool.js';
+import { MessageReader, messageFrames } from './grpc-messages.js';
 import { ANSWER_HEADERS, trailersOf } from './grpc-status.js';
 import { type Headers, headerValue } from './hpack.js';
 import type { Http2Stream } from './http2-stream.js';
 
 const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
-/** Requests that wait for the one before them, and their bytes. More is no conversation. */
+/** Requests that wait for the one before them. More is no conversation. */
 const MAX_WAITING = 4096;
-const MAX_WAITING_BYTES = 2 * MAX_REQUEST_BYTES;
+/** With so many bytes of requests waiting, the caller has to wait. */
+const ENOUGH_WAITING_BYTES = 1024 * 1024;
 /** So much may wait in memory before the writer is told to stop: little, so that what comes next is chosen late. */
 const HIGH_WATER_BYTES = 128 * 1024;
 
@@ -31,13 +33,14 @@ export class IncomingCall extends EventEmitter {
   #hasAnswered = false;
   #isOver = false;
 
-  constructor(stream: Http2Stream, headers: Headers) {
+  /** Requests lie in `buffers`, for whoever gives them back. */
+  constructor(stream: Http2Stream, headers: Headers, buffers: Pick<BufferPool, 'take'>) {
     super();
     this.#stream = stream;
     this.path = headerValue(headers, ':path') ?? '';
     this.authorization = headerValue(headers, 'authorization');
     this.#reader = new MessageReader(
-      { allocate: (bytes) => Buffer.allocUnsafe(bytes), onMessage: (message) => this.#request(message) },
+      { allocate: (bytes) => buffers.take(bytes), onMessage: (message) => this.#request(message) },
       { maxBytes: MAX_REQUEST_BYTES },
     );
     stream.listen({
@@ -63,6 +66,7 @@ export class IncomingCall extends EventEmitter {
       const next = this.#requests.shift();
       if (next !== undefined) {
         this.#requestBytes -= next.length;
+        if (this.#requestBytes < ENOUGH_WAITING_BYTES) this.#stream.resume();
         yield next;
       } else if (this.#failure !== undefined) throw this.#failure;
       else if (this.#isRequestEnd) return;
@@ -85,10 +89,10 @@ export class IncomingCall extends EventEmitter {
       return true;
     }
     this.#answerFirst();
-    const parts = Buffer.isBuffer(message) ? [message] : message;
-    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+    const frames = messageFrames(message);
+    const bytes = frames.reduce((sum, part) => sum + part.length, 0);
     this.#waitingBytes += bytes;
-    this.#stream.sendData([messagePrefix(bytes), ...parts], () => {
+    this.#stream.sendData(frames, () => {
       const wasFull = this.isFull;
       this.#waitingBytes -= bytes;
       onSent?.();
@@ -127,10 +131,9 @@ export class IncomingCall extends EventEmitter {
   }
 
   #request(message: Buffer): void {
+    if (this.#requests.length >= MAX_WAITING) throw new ShoalError('throttled', 'too many requests at once');
     this.#requestBytes += message.length;
-    if (this.#requests.length >= MAX_WAITING || this.#requestBytes > MAX_WAITING_BYTES) {
-      throw new ShoalError('throttled', 'too many requests at once');
-    }
+    if (this.#requestBytes >= ENOUGH_WAITING_BYTES) this.#stream.pause();
     this.#requests.push(message);
     this.#wake?.();
   }

@@ -1,7 +1,7 @@
 import { ShoalError } from '../../common/errors.js';
 import type { BufferPool } from './buffer-pool.js';
 import { Http2Code } from './frames.js';
-import { MessageReader, messagePrefix } from './grpc-messages.js';
+import { MessageReader, messageFrames } from './grpc-messages.js';
 import { errorOfEnd, errorOfHeaders, isGrpcAnswer, noGrpc } from './grpc-status.js';
 import type { Headers } from './hpack.js';
 import type { Http2Stream } from './http2-stream.js';
@@ -60,10 +60,13 @@ export class OutgoingCall {
     });
   }
 
-  /** Sends a message, which must not change until `onSent` is called: it was sent by then, or never will be. */
-  send(message: Buffer, onSent?: () => void): void {
+  /**
+   * Sends a message, perhaps in parts, which must not change until `onSent` is called: it was sent by then, or never will
+   * be.
+   */
+  send(message: Buffer | readonly Buffer[], onSent?: () => void): void {
     if (this.#isOver || this.#hasSaidAll) onSent?.();
-    else this.#stream.sendData([messagePrefix(message.length), message], onSent);
+    else this.#stream.sendData(messageFrames(message), onSent);
   }
 
   /** Says that no message follows, nor is sent: a server that answers one request waits for that. */

@@ -3,7 +3,12 @@ import { Http2Stream } from './http2-stream.js';
 import { StreamTable } from './stream-table.js';
 
 function stream(id: number): Http2Stream {
-  const deps = { flush: () => undefined, reset: () => undefined, closed: () => undefined };
+  const deps = {
+    flush: () => undefined,
+    acknowledge: () => undefined,
+    reset: () => undefined,
+    closed: () => undefined,
+  };
   return new Http2Stream(deps, { id, sendWindow: 0 });
 }
 
