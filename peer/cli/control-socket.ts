@@ -8,14 +8,20 @@ import { abortError, ShoalError } from '../../common/errors.js';
  */
 export function probeControlSocket(socketPath: string, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ path: socketPath, signal });
+    const socket = connect({ path: socketPath });
+    const giveUp = (): void => {
+      socket.destroy();
+      reject(abortError(signal));
+    };
+    if (signal.aborted) giveUp();
+    // Not an option of connect(), which would never take its listener away again: a command may look many times.
+    signal.addEventListener('abort', giveUp, { once: true });
+    socket.once('close', () => signal.removeEventListener('abort', giveUp));
     socket.once('connect', () => {
       socket.destroy();
       resolve();
     });
-    socket.once('error', (error: NodeJS.ErrnoException) => {
-      reject(signal.aborted ? abortError(signal) : noDaemon(error, socketPath));
-    });
+    socket.once('error', (error: NodeJS.ErrnoException) => reject(noDaemon(error, socketPath)));
   });
 }
 
