@@ -143,10 +143,10 @@ describe('publish', () => {
 
   test('what is there at the same time goes to the index together', async () => {
     const { publisher, published, calls } = setUp();
-    const { signal } = new AbortController();
-    const puts = Array.from({ length: 150 }, (_, i) =>
-      publisher.publish({ bytes: Buffer.from(`content ${i}`) }, { name: `f${i}`, wait: true }, { signal }),
-    );
+    const puts = Array.from({ length: 150 }, (_, i) => {
+      const { signal } = new AbortController();
+      return publisher.publish({ bytes: Buffer.from(`content ${i}`) }, { name: `f${i}`, wait: true }, { signal });
+    });
     const outcomes = await Promise.all(puts);
     expect(outcomes.map((outcome) => store.get(outcome.published.file.id)?.records)).toEqual(
       outcomes.map((outcome) => [outcome.published.record]),

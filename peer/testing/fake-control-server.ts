@@ -75,6 +75,7 @@ export class FakeControlServer {
   /** How many calls the callers gave up. */
   cancelledCalls = 0;
   readonly #server = new Server();
+  #isStopped = false;
   readonly #troubles = new Map<string, Trouble>();
   readonly #waiting: { readonly method: string; readonly resolve: () => void }[] = [];
 
@@ -92,7 +93,10 @@ export class FakeControlServer {
     });
   }
 
+  /** Ends all connections and takes no more. Idempotent: it may be told to die again and again. */
   stop(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
     this.#server.forceShutdown();
   }
 

@@ -19,7 +19,8 @@ const store = new ChunkStore(
   { log: createLogger({ name: 'child', level: 'silent' }), hasher: new Hasher({ threads: 1 }) },
   { dir, quotaBytes: 0, reserveBytes: 0 },
 );
-const patiently = { signal: new AbortController().signal, onProgress: () => say('progress') };
+/** With a signal of its own each time: much is under way together. */
+const patiently = () => ({ signal: new AbortController().signal, onProgress: () => say('progress') });
 
 /** Standard output to a pipe is synchronous: what was said before a kill has been heard. */
 function say(line) {
@@ -65,7 +66,7 @@ async function ingest() {
     const results = [0, 1, 2].map(async (i) => {
       const path = join(root, `source-${i}`);
       fs.writeFileSync(path, contentOf(sizes[(seed + i) % sizes.length] + seed, seed + i));
-      const { file } = await store.ingest(i === 1 ? { stream: fs.createReadStream(path) } : { path }, patiently);
+      const { file } = await store.ingest(i === 1 ? { stream: fs.createReadStream(path) } : { path }, patiently());
       say(`done ${file.id}`);
       await file.setRecords([`record of ${seed + i}`], { sha256: file.sha256 });
     });
@@ -77,7 +78,7 @@ async function small() {
   for (let first = 0; ; first += 40) {
     const puts = Array.from({ length: 40 }, async (_, i) => {
       const bytes = contentOf((first + i) % 7 === 0 ? 0 : 500 + first + i, first + i);
-      const { file, sha256 } = await store.ingest({ bytes }, { ...patiently, onProgress: () => {} });
+      const { file, sha256 } = await store.ingest({ bytes }, { ...patiently(), onProgress: () => {} });
       await file.setRecords([`record of ${sha256}`], { sha256 });
       say(`done ${file.id}`);
     });
@@ -107,7 +108,7 @@ async function full() {
   fs.rmSync(filler);
   for (const index of [...file.have.missing()]) await file.writeChunk(index, chunks[index]);
   await file.whenDurable();
-  const { damaged } = await file.verify(patiently.signal, () => {});
+  const { damaged } = await file.verify(patiently().signal, () => {});
 
   async function* source() {
     yield contentOf(65536, 2);
@@ -116,7 +117,7 @@ async function full() {
   }
   const before = store.usage().usedBytes;
   const duringIngest = await failure(
-    store.ingest({ stream: source(), size: 2 * 65536 }, { ...patiently, onProgress: () => {} }),
+    store.ingest({ stream: source(), size: 2 * 65536 }, { ...patiently(), onProgress: () => {} }),
   );
   const usedMore = store.usage().usedBytes - before;
   const left = fs.readdirSync(join(dir, 'tmp'));
