@@ -105,11 +105,12 @@ test.each([
   // More than the pipe and all buffers on the way take.
   cli.server.catalogue.add('a', randomBytes(30_000_000));
   const cat = shoal('cat', 'a', ...args);
+  // Not "close", which comes when all is read.
+  const exit = once(cat, 'exit') as Promise<[number | null]>;
   const stderr = text(cat.stderr);
   await once(cat.stdout ?? cat, 'readable');
   if (signal !== undefined) cat.kill(signal);
-  // Not "close", which comes when all is read.
-  const [exitCode] = (await once(cat, 'exit')) as [number | null];
+  const [exitCode] = await exit;
   expect({ exitCode, stderr: await stderr }).toEqual(expected);
 });
 

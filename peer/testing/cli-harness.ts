@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly isTerminal?: boolean;
   /** What stands for standard output; by default it is captured. */
   readonly stdout?: OutputStream;
+  /** Told what is written to standard error, as it is written. */
+  readonly onStderr?: (text: string) => void;
   /** The clock, in milliseconds. */
   readonly now?: () => number;
 }
@@ -70,7 +72,7 @@ export async function runCommand(
   options: RunOptions & { readonly cwd: string; readonly env: NodeJS.ProcessEnv },
 ): Promise<Outcome> {
   const stdout = new Captured(options.isTerminal === true);
-  const stderr = new Captured(options.isTerminal === true);
+  const stderr = new Captured(options.isTerminal === true, options.onStderr);
   const exitCode = await run(
     argv,
     {
@@ -95,14 +97,18 @@ class Captured extends Writable {
   text = '';
   readonly isTTY: boolean;
   readonly columns = 100;
+  readonly #onText: ((text: string) => void) | undefined;
 
-  constructor(isTTY: boolean) {
+  constructor(isTTY: boolean, onText?: (text: string) => void) {
     super();
     this.isTTY = isTTY;
+    this.#onText = onText;
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
-    this.text += chunk.toString();
+    const text = chunk.toString();
+    this.text += text;
+    this.#onText?.(text);
     callback();
   }
 }

@@ -55,15 +55,24 @@ test.each([
   expect((await cli.run(['drain', '-o', 'name'])).stdout).toBe(left.map((file) => `${file.id}\n`).join(''));
 });
 
-test('drain that takes too long tells how far it is, and that the peer goes on', async () => {
+test('drain that is given up tells how far it is, and that the peer goes on', async () => {
   cli.server.drained = undefined;
   cli.server.progress = [HALF];
-  const { exitCode, stdout, stderr } = await cli.run(['drain', '--timeout', '0.3', '--progress', 'none']);
-  expect([exitCode, stdout]).toEqual([7, '']);
-  expect(stderr).toBe(
-    '2 of 3 files are on no other peer yet; this one goes on draining\n' +
-      'shoal: took longer than the 0.3 s of --timeout\n',
-  );
+  let giveUp = () => {};
+  const { exitCode, stdout, stderr } = await cli.run(['drain', '--progress', 'json'], {
+    onStart: (interrupt) => {
+      giveUp = interrupt;
+    },
+    onStderr: (text) => {
+      if (text.includes('handing over')) giveUp();
+    },
+  });
+  expect([exitCode, stdout]).toEqual([130, '']);
+  expect(stderr.split('\n').slice(1)).toEqual([
+    '2 of 3 files are on no other peer yet; this one goes on draining',
+    'shoal: interrupted',
+    '',
+  ]);
 });
 
 test('drain --undo takes it back', async () => {

@@ -126,14 +126,19 @@ test('prints what is published while others are under way', async () => {
   await writeFile(cli.path('b'), 'bbb');
   cli.server.trouble('b', { kind: 'silent' });
   let printed = '';
+  let stop = () => {};
   const stdout = new Writable({
     write: (chunk: Buffer, _encoding, done) => {
       printed += chunk.toString();
       done();
+      stop();
     },
   });
-  const { exitCode } = await cli.run(['put', 'a', 'b', '-o', 'name', '--timeout', '1'], { stdout });
-  expect({ exitCode, printed }).toEqual({ exitCode: EXIT_STATUS.timeout, printed: 'a\n' });
+  const onStart = (interrupt: () => void) => {
+    stop = interrupt;
+  };
+  const { exitCode } = await cli.run(['put', 'a', 'b', '-o', 'name'], { stdout, onStart });
+  expect({ exitCode, printed }).toEqual({ exitCode: EXIT_STATUS.cancelled, printed: 'a\n' });
 });
 
 test('tries no more when the index stays away, and says how many are left', async () => {
