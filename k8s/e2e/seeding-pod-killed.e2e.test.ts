@@ -28,15 +28,20 @@ story('a get outlives the pod that seeds it, and the pod is gone within 2 s and 
 
   const get = new SlowGet(getter, wanted.id);
   await get.isUnderWay;
-  const goneAfterMs = await watch.timeUntilGone(shared.peerPod(victim), () => shared.kill(shared.peerPod(victim)));
-  expect(get.fractionDone).toBeLessThan(1);
+  // Looked at then, and not when the pod is gone from the answers: by that time all may have come from the other one.
+  let fractionAtKill = 1;
+  const goneAfterMs = await watch.timeUntilGone(shared.peerPod(victim), async () => {
+    await shared.kill(shared.peerPod(victim));
+    fractionAtKill = get.fractionDone;
+  });
+  expect(fractionAtKill).toBeLessThan(1);
   await get.succeeded();
   console.log(`the killed pod was in answers for ${goneAfterMs.toFixed(0)} ms`);
   expect(goneAfterMs).toBeLessThan(2000);
   expect(await shared.digestAfterGet(getter, wanted.id)).toBe(wanted.sha256);
 
   await shared.podAgain(shared.peerPod(victim), uid);
-  await eventually('it is live again', 10_000, async () => {
+  await eventually('it is live again', 30_000, async () => {
     return (await watch.peers()).some(({ name, state }) => name === shared.peerPod(victim) && state === 'live');
   });
   expect(await shared.digestAfterGet(getter, onlyThere.id)).toBe(onlyThere.sha256);
