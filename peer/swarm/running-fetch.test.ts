@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { ShoalError } from '../../common/errors.js';
 import { TcpProxy } from '../../index-server/testing/tcp-proxy.js';
 import type { StoredFile } from '../stored-file.js';
-import { type SwarmPeer, startBadPeer, startSwarmPeer, TICKET } from '../testing/swarm-peers.js';
+import { IMPATIENT, type SwarmPeer, startBadPeer, startSwarmPeer, TICKET } from '../testing/swarm-peers.js';
 import { waitFor } from '../testing/wait-for.js';
 import { readThrough } from './read-through.js';
 
@@ -195,7 +195,7 @@ describe('a fetch from good peers', () => {
 
 describe('a fetch among bad peers', () => {
   it.each(['silent', 'mute', 'lying', 'dying', 'slow'] as const)('finishes when one of two is %s', async (nature) => {
-    const [a, b] = [await peer('a'), await peer('b')];
+    const [a, b] = [await peer('a'), await peer('b', IMPATIENT)];
     const content = randomBytes(6_000_000);
     const source = await ingest(a, content);
     const { id } = source.manifest;
@@ -206,7 +206,7 @@ describe('a fetch among bad peers', () => {
   });
 
   it('finishes among all of them at once, and one that cannot be reached', async () => {
-    const [a, b] = [await peer('a'), await peer('b')];
+    const [a, b] = [await peer('a'), await peer('b', IMPATIENT)];
     const content = randomBytes(12_000_000);
     const source = await ingest(a, content);
     const { id } = source.manifest;
@@ -339,7 +339,7 @@ describe('a fetch that nobody can serve now', () => {
   });
 
   it('goes on over a new connection when the old one is dead and nobody has said so', async () => {
-    const [a, b] = [await peer('a'), await peer('b')];
+    const [a, b] = [await peer('a'), await peer('b', IMPATIENT)];
     const { id } = (await ingest(a, randomBytes(40_000_000))).manifest;
     const { port } = new URL(`tcp://${a.holder.address}`);
     const proxy = new TcpProxy({ host: '127.0.0.1', port: Number(port) });

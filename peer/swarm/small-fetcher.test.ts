@@ -3,7 +3,7 @@ import type { Holder } from '../../index-server/api/files.js';
 import { manifestOf } from '../manifest.js';
 import { SMALL_FILE_BYTES } from '../small-files.js';
 import type { StoredFile } from '../stored-file.js';
-import { type SwarmPeer, startBadSmallPeer, startSwarmPeer, TICKET } from '../testing/swarm-peers.js';
+import { IMPATIENT, type SwarmPeer, startBadSmallPeer, startSwarmPeer, TICKET } from '../testing/swarm-peers.js';
 import { SmallFetcher } from './small-fetcher.js';
 
 /* Small files from peers that have them, do not have them, or lie. */
@@ -22,7 +22,8 @@ beforeEach(async () => {
 });
 afterEach(() => Promise.all([a, b, here].map((peer) => peer.close())));
 
-function newFetcher(): SmallFetcher {
+/** It waits as long as it takes for good peers, unless it is told not to. */
+function newFetcher(options = { silentMs: 60_000 }): SmallFetcher {
   const count = (what: string) => {
     counts[what] = (counts[what] ?? 0) + 1;
   };
@@ -42,7 +43,7 @@ function newFetcher(): SmallFetcher {
       now: () => performance.now(),
       random: Math.random,
     },
-    { silentMs: 400 },
+    options,
   );
 }
 
@@ -114,7 +115,7 @@ describe.each(['lying', 'silent', 'refusing'] as const)('from a %s peer', (natur
   afterEach(() => bad.close());
 
   test('are taken from others', async () => {
-    const fetcher = newFetcher();
+    const fetcher = newFetcher(nature === 'silent' ? IMPATIENT : undefined);
     const files = await Promise.all(
       Array.from({ length: 40 }, async () => {
         const bytes = randomBytes(1_000);
@@ -138,7 +139,10 @@ describe.each(['lying', 'silent', 'refusing'] as const)('from a %s peer', (natur
   test('are left to an ordinary fetch where there is nobody else', async () => {
     const id = manifestOf(randomBytes(10)).id;
     const otherwise = () => Promise.resolve({ file: {} as StoredFile, receivedBytes: 3, peers: 2 });
-    const outcome = await newFetcher().fetch({ ...wanted(id, 10, [bad.holder]), otherwise });
+    const outcome = await newFetcher(nature === 'silent' ? IMPATIENT : undefined).fetch({
+      ...wanted(id, 10, [bad.holder]),
+      otherwise,
+    });
     expect(outcome).toMatchObject({ receivedBytes: 3, peers: 2 });
     expect(outcome.bytes).toBeUndefined();
   });

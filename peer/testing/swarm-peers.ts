@@ -81,7 +81,13 @@ async function openTempStore(quotaBytes = 0): Promise<{ store: ChunkStore; dir: 
   };
 }
 
-/** Starts a good peer. */
+/** Longer than any test: when a machine is busy, good peers are not taken for silent ones and asked twice. */
+const PATIENT_MS = 60_000;
+
+/** For fetches from peers that may really be silent: how long they are waited for. */
+export const IMPATIENT = { silentMs: 400 };
+
+/** Starts a good peer, which waits for others as long as it takes unless it is told to be {@link IMPATIENT}. */
 export async function startSwarmPeer(
   name: string,
   options: Partial<FetcherOptions> & { readonly quotaBytes?: number; readonly deps?: Partial<TransferServerDeps> } = {},
@@ -118,7 +124,7 @@ export async function startSwarmPeer(
       now: () => performance.now(),
       random: Math.random,
     },
-    { maxNeighbours: 32, maxWindowBytes: 8 << 20, silentMs: 400, noSourceMs: 1500, awayMs: 20_000, ...options },
+    { maxNeighbours: 32, maxWindowBytes: 8 << 20, silentMs: PATIENT_MS, noSourceMs: 1500, awayMs: 20_000, ...options },
   );
   const server = new TransferServer(
     {
