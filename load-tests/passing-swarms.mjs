@@ -7,7 +7,7 @@ import { ChildProgram, portTrouble } from '../scripts/child-program.mjs';
 import { folderFromRoot, indexProgram, peerProgram } from '../scripts/local-swarm.mjs';
 import { root } from '../scripts/setup.mjs';
 
-/** Below the ports that systems give out by themselves. */
+/** Below the ports that systems give out by themselves; the test of `npm start` has those from 30,000 on. */
 const PORTS = { first: 10_000, count: 20_000 };
 const TRIES = 100;
 const STOP_MS = 30_000;

@@ -44,10 +44,13 @@ afterEach(async () => {
   await rm(clone, { recursive: true, force: true });
 });
 
-/** A port whose neighbours are free too. */
+/**
+ * A port whose neighbours are free too. Above those of the benches, whose tests run at the same time, and below those that
+ * systems give out: what is free now is taken only when a program has started.
+ */
 async function freePort(): Promise<number> {
   for (;;) {
-    const candidate = 20_000 + Math.floor(Math.random() * 10_000);
+    const candidate = 30_010 + Math.floor(Math.random() * 2_700);
     const around = [-4, -3, -2, -1, 0, 1, 2, 3, 4].map((offset) => portTrouble(candidate + offset));
     if ((await Promise.all(around)).every((trouble) => trouble === undefined)) return candidate;
   }

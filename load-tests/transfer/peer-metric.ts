@@ -6,7 +6,11 @@ export async function peerMetric(
   name: `shoal_peer_${string}`,
   signal: AbortSignal,
 ): Promise<number> {
-  return metricIn(await (await fetch(`${url}/metrics`, { signal })).text(), name);
+  const answer = await fetch(`${url}/metrics`, { signal });
+  const page = await answer.text();
+  // Somebody else may listen there, who has other things to tell.
+  if (!answer.ok) throw new Error(`${url}/metrics answered ${answer.status}: ${page.slice(0, 200)}`);
+  return metricIn(page, name);
 }
 
 /** p99 of the delay of a peer's event loop, in seconds, since this was last asked. */
