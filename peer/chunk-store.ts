@@ -194,7 +194,6 @@ export class ChunkStore {
         } catch (error) {
           throw storageError(`removing ${id}`, error);
         } finally {
-          file.reservation.release();
           this.#emit('removed', id);
         }
         return true;

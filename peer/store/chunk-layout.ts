@@ -5,22 +5,23 @@ import { blake3Of, chunkBytesFor, chunkCountFor, type Manifest } from '../manife
 export class ChunkLayout {
   readonly id: string;
   readonly size: number;
-  readonly #chunkBytes: number;
-  readonly #chunkCount: number;
 
   constructor(id: string, size: number) {
     this.id = id;
     this.size = size;
-    this.#chunkBytes = chunkBytesFor(size);
-    this.#chunkCount = chunkCountFor(size);
+  }
+
+  /** Bytes of each chunk but the last. Not kept: there is one of these for each file of the store. */
+  get chunkBytes(): number {
+    return chunkBytesFor(this.size);
   }
 
   /** Bytes of a chunk. */
   lengthOf(index: number): number {
-    if (!isCount(index) || index >= this.#chunkCount) {
+    if (!isCount(index) || index >= chunkCountFor(this.size)) {
       throw new ShoalError('invalid', `file ${this.id} has no chunk ${index}`);
     }
-    return Math.min(this.#chunkBytes, this.size - index * this.#chunkBytes);
+    return Math.min(this.chunkBytes, this.size - index * this.chunkBytes);
   }
 
   /** Bytes of some chunks together. */
@@ -37,7 +38,7 @@ export class ChunkLayout {
         `chunk ${index} of ${this.id} has ${chunkLength} bytes, not ${length} from ${offset}`,
       );
     }
-    return index * this.#chunkBytes + offset;
+    return index * this.chunkBytes + offset;
   }
 
   /** The parts of chunks that make up a range of the file, in order, each at most `maxBytes`. */
@@ -50,9 +51,10 @@ export class ChunkLayout {
     if (!isCount(offset) || !isCount(length) || end > this.size) {
       throw new ShoalError('invalid', `file ${this.id} has ${this.size} bytes, not ${length} from ${offset}`);
     }
+    const { chunkBytes } = this;
     for (let at = offset; at < end; ) {
-      const index = Math.floor(at / this.#chunkBytes);
-      const start = at - index * this.#chunkBytes;
+      const index = Math.floor(at / chunkBytes);
+      const start = at - index * chunkBytes;
       const part = { index, offset: start, length: Math.min(maxBytes, this.lengthOf(index) - start, end - at) };
       yield part;
       at += part.length;

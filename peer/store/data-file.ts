@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { ChunkSet } from '../chunk-set.js';
-import { chunkBytesFor, chunkCountFor } from '../manifest.js';
+import { chunkCountFor } from '../manifest.js';
+import type { ChunkLayout } from './chunk-layout.js';
 import type { FdCache } from './fd-cache.js';
 import { isZero, readFully, readFullySync, systemCode, writeFully } from './file-io.js';
 import type { ReadPace } from './read-pace.js';
@@ -33,19 +34,17 @@ export interface DataFileDeps {
  */
 export class DataFile {
   readonly #deps: DataFileDeps;
-  readonly #id: string;
-  readonly #size: number;
+  readonly #layout: ChunkLayout;
   #writeback: Writeback | undefined;
   #combiner: WriteCombiner | undefined;
   /** Chunks that may be something else than a hole; undefined when that is not known. */
   #touched: ChunkSet | undefined;
 
   /** `isFresh` tells that the file was just made and is one hole. */
-  constructor(deps: DataFileDeps, file: { readonly id: string; readonly size: number; readonly isFresh: boolean }) {
+  constructor(deps: DataFileDeps, file: { readonly layout: ChunkLayout; readonly isFresh: boolean }) {
     this.#deps = deps;
-    this.#id = file.id;
-    this.#size = file.size;
-    this.#touched = file.isFresh ? new ChunkSet(chunkCountFor(file.size)) : undefined;
+    this.#layout = file.layout;
+    this.#touched = file.isFresh ? new ChunkSet(chunkCountFor(file.layout.size)) : undefined;
   }
 
   /** Runs `use` with the open file, which stays open, even when it is removed, until `use` is done. */
@@ -82,7 +81,7 @@ export class DataFile {
   async write(index: number, pieces: readonly Buffer[]): Promise<void> {
     if (this.#touched?.has(index) === false && pieces.every(isZero)) return;
     this.#touched?.add(index);
-    await this.#combined.write(pieces, index * chunkBytesFor(this.#size));
+    await this.#combined.write(pieces, index * this.#layout.chunkBytes);
     this.#writer.wrote(pieces.reduce((sum, piece) => sum + piece.length, 0));
   }
 
@@ -124,7 +123,7 @@ export class DataFile {
   }
 
   get #path(): string {
-    return this.#deps.paths.data(this.#id);
+    return this.#deps.paths.data(this.#layout.id);
   }
 
   get #combined(): WriteCombiner {
@@ -137,7 +136,7 @@ export class DataFile {
 
   /** Made when it is needed: most files of a store are only read. */
   get #writer(): Writeback {
-    this.#writeback ??= new Writeback(() => this.withFd((fd) => this.#deps.syncer.file(fd, this.#size)));
+    this.#writeback ??= new Writeback(() => this.withFd((fd) => this.#deps.syncer.file(fd, this.#layout.size)));
     return this.#writeback;
   }
 }

@@ -72,4 +72,9 @@ export class HeldChunks {
     this.#deps.onEvent('damaged', id);
     return { chunks: lost, noted: this.#ledger.lose(lost, this.#have) };
   }
+
+  /** Gives the room of the whole file back. */
+  releaseRoom(): void {
+    this.#reservation.release();
+  }
 }

@@ -45,22 +45,19 @@ export interface HeldFileState {
  * 3. A damaged chunk is forgotten: a journal without it, then an info file that says "partial" again.
  */
 export class HeldFile implements StoredFile {
-  readonly reservation: Reservation;
   readonly #deps: HeldFileDeps;
   readonly #layout: ChunkLayout;
   readonly #data: DataFile;
   readonly #ledger: FileLedger;
   readonly #chunks: HeldChunks;
-  #openedReader: ChunkReader | undefined;
   #finishing: Promise<void> | undefined;
   #checking: Promise<void> | undefined;
   #end: ShoalError | undefined;
 
   constructor(deps: HeldFileDeps, state: HeldFileState) {
-    this.reservation = state.reservation;
     this.#deps = deps;
     this.#layout = new ChunkLayout(state.id, state.size);
-    this.#data = new DataFile(deps, state);
+    this.#data = new DataFile(deps, { layout: this.#layout, isFresh: state.isFresh });
     this.#ledger = new FileLedger(deps, state);
     this.#chunks = new HeldChunks(deps, { ...state, layout: this.#layout, ledger: this.#ledger });
   }
@@ -270,14 +267,21 @@ export class HeldFile implements StoredFile {
     this.#hold([...this.#chunks.set.missing()]);
   }
 
-  /** Deletes the file. Readers that are at it finish; everything else is refused from now on. */
+  /**
+   * Deletes the file, and gives its room back even when that fails. Readers that are at it finish; everything else is
+   * refused from now on.
+   */
   async remove(): Promise<void> {
     this.#end = new ShoalError('not_found', `file ${this.id} was removed`);
-    if (this.#deps.redo.covers(this.id)) await this.#forgetInLog();
-    await this.#ledger.remove();
-    await removeIfThere(this.#deps.paths.data(this.id));
-    // Only now: a late reader may have opened it again meanwhile, and the file that has this path next is another.
-    this.#data.detach();
+    try {
+      if (this.#deps.redo.covers(this.id)) await this.#forgetInLog();
+      await this.#ledger.remove();
+      await removeIfThere(this.#deps.paths.data(this.id));
+      // Only now: a late reader may have opened it again meanwhile, and the file that has this path next is another.
+      this.#data.detach();
+    } finally {
+      this.#chunks.releaseRoom();
+    }
   }
 
   /** Refuses everything from now on, for that reason; resolves when nothing of it is under way. */
@@ -335,12 +339,9 @@ export class HeldFile implements StoredFile {
     return isNew;
   }
 
-  /** Made when it is needed: most files of a store are not asked for. */
+  /** Made for each use: a peer holds many files, and one for each of them would be as much as all else. */
   get #reader(): ChunkReader {
-    this.#openedReader ??= new ChunkReader(this.#deps, {
-      ...{ layout: this.#layout, data: this.#data, chunks: this.#chunks, owner: this },
-    });
-    return this.#openedReader;
+    return new ChunkReader(this.#deps, { layout: this.#layout, data: this.#data, chunks: this.#chunks, owner: this });
   }
 
   get #info(): FileInfo {
