@@ -112,7 +112,9 @@ export class ChunkStore {
     if (!this.#work.isOpen) return;
     const reason = new ShoalError('unavailable', 'the peer is shutting down');
     await this.#work.close(reason);
-    await Promise.all([...this.#files.values()].map((file) => file.close(reason)));
+    for (const file of this.#files.values()) file.refuse(reason);
+    // One after the other: promises for all of them take more memory than the files.
+    for (const file of this.#files.values()) await file.settle();
     await this.#parts.fileDeps.fds.close();
     await this.#parts.redo.close();
     this.#lock?.release();

@@ -284,9 +284,13 @@ export class HeldFile implements StoredFile {
     }
   }
 
-  /** Refuses everything from now on, for that reason; resolves when nothing of it is under way. */
-  async close(reason: ShoalError): Promise<void> {
+  /** Refuses everything from now on, for that reason. */
+  refuse(reason: ShoalError): void {
     this.#end ??= reason;
+  }
+
+  /** Resolves when nothing of it is under way. */
+  async settle(): Promise<void> {
     await this.#checking;
     await this.#ledger.settle();
     await this.#data.settle();
