@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import type { ChunkStore, StoredFile } from './chunk-store.js';
 import { PeerMetrics } from './metrics.js';
+import { decodeInfo } from './store/info-file.js';
 import { metricIn } from './testing/metric-of.js';
 import { contentIn, contentOf, patiently, StoreFixture, sha256Of } from './testing/stores.js';
 import { waitFor } from './testing/wait-for.js';
@@ -61,6 +62,9 @@ describe('a log that could not be settled is, without a restart, when', () => {
     await reasons[reason]?.(store, files);
     await waitFor('the log is settled', () => store.usage().unsettledLogs === 0);
     for (const [at, file] of files.entries()) {
+      // As the disk has it: what is noted may be in memory too.
+      const info = decodeInfo(fs.readFileSync(fixture.pathOf(file.id, '.info')), file.id);
+      expect(info.records).toEqual([recordOf(contents[at] as Buffer)]);
       expect(await contentIn(file)).toEqual(contents[at]);
       await file.setRecords([`newer than ${recordOf(contents[at] as Buffer)}`], { sha256: file.sha256 ?? '' });
     }

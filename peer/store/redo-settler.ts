@@ -28,7 +28,8 @@ export class RedoSettler {
   readonly #logs = new Set<RedoFile>();
   /** Those that could not be settled, the oldest first, and up to where each has been by now. */
   readonly #kept = new Map<RedoFile, number>();
-  readonly #rewriter: RedoRewriter;
+  /** Of all of these: it knows what it has taken from them. */
+  #rewriter: RedoRewriter;
   #settling: Promise<void> = Promise.resolve();
   #isToTryAgain = false;
   #failure: { readonly error: unknown } | undefined;
@@ -123,6 +124,7 @@ export class RedoSettler {
       return;
     }
     this.#failure = undefined;
+    this.#rewriter = new RedoRewriter(this.#deps);
     log.warn('settled the logs of the store that could not be settled before');
   }
 
