@@ -35,8 +35,8 @@ afterEach(async () => {
   await rm(dir, { recursive: true });
 });
 
-/** A publisher, an index that can be scripted, and peers of which some take no copies. */
-function setUp({ peers = [] as string[], unwilling = [] as string[] } = {}) {
+/** A publisher, an index that can be scripted, and peers of which some take no copies, or are reached late. */
+function setUp({ peers = [] as string[], unwilling = [] as string[], unreached = [] as string[] } = {}) {
   const published: PublishBody[] = [];
   /** How many files each call about several had. */
   const calls: number[] = [];
@@ -88,7 +88,8 @@ function setUp({ peers = [] as string[], unwilling = [] as string[] } = {}) {
         peerName: 'me',
       },
       peers: {
-        replicate: async (address, { ticket }) => {
+        replicate: async (address, { ticket, connectMs }) => {
+          if (connectMs !== undefined && unreached.includes(address)) throw new ShoalError('timeout', 'not reached');
           if (unwilling.includes(address.split(':')[0] ?? '')) throw new ShoalError('exhausted', 'no space');
           copied.push({ address, ticket });
           return { bytesReceived: 1 };
@@ -300,6 +301,18 @@ describe('copies', () => {
     const { publish, copied } = setUp({ peers: ['p1', 'p2', 'p3'], unwilling: ['p1'] });
     expect((await publish({ replicas: 3 })).copies).toBe(3);
     expect(copied.map(({ address }) => address).sort()).toEqual(['p2:1', 'p3:1']);
+  });
+
+  test('that one peer is not reached for go to another', async () => {
+    const { publish, copied } = setUp({ peers: ['p1', 'p2'], unreached: ['p1:1'] });
+    expect((await publish({ replicas: 2 })).copies).toBe(2);
+    expect(copied.map(({ address }) => address)).toEqual(['p2:1']);
+  });
+
+  test('that only peers can take that are not reached soon are waited for', async () => {
+    const { publish, copied } = setUp({ peers: ['p1', 'p2'], unreached: ['p1:1'], unwilling: ['p2'] });
+    expect((await publish({ replicas: 2 })).copies).toBe(2);
+    expect(copied.map(({ address }) => address)).toEqual(['p1:1']);
   });
 
   test('are waited for only as long as a live peer may take them', async () => {

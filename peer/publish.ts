@@ -24,6 +24,9 @@ const ASK_FIRST_BYTES = 1024 * 1024;
 /** With two calls at once the index works on one while the answer to the other is on its way. */
 const PUBLISH_BATCHES = { callsAtOnce: 2, questionsAtOnce: LIMITS.publishes, keyOf: (body: PublishBody) => body };
 
+/** Who is asked for a copy and not reached for so long has to wait until all others were asked. */
+const CONNECT_MS = 2_000;
+
 /** See the body of a publish in the index's contract. */
 export type PublishCondition = Pick<PublishBody, 'ifMatch' | 'ifNoneMatch'>;
 
@@ -245,7 +248,11 @@ export class Publisher {
     return 1;
   }
 
-  /** Asks candidates to pull, as many at a time as copies are missing, until there are enough or no candidate is left. */
+  /**
+   * Asks candidates to pull, as many at a time as copies are missing, until there are enough or no candidate is left. Those
+   * that are not reached soon are asked again after all others, and waited for: their names may still lead to pods that
+   * are gone.
+   */
   async #pull(
     id: string,
     published: Published,
@@ -258,18 +265,24 @@ export class Publisher {
     },
   ): Promise<number> {
     const ticket = await this.#readTicket(published, how.onBehalf, how.signal);
-    const left = [...how.candidates];
+    const left: { readonly peer: LivePeer; readonly connectMs?: number }[] = how.candidates.map((peer) => ({
+      peer,
+      connectMs: CONNECT_MS,
+    }));
     let copies = 1;
     how.tell(copies);
     const lane = async () => {
-      for (let peer = left.shift(); peer !== undefined; peer = left.shift()) {
+      for (let next = left.shift(); next !== undefined; next = left.shift()) {
+        const { peer, connectMs } = next;
         try {
-          await this.#deps.peers.replicate(peer.address, { id, ticket }, how.signal);
+          await this.#deps.peers.replicate(peer.address, { id, ticket, connectMs }, how.signal);
           how.tell(++copies);
           return;
-        } catch (error) {
+        } catch (thrown) {
           how.signal.throwIfAborted();
-          this.#deps.log.info({ id, peer: peer.name, error: toShoalError(error) }, 'a peer could not take a copy');
+          const error = toShoalError(thrown);
+          this.#deps.log.info({ id, peer: peer.name, error }, 'a peer could not take a copy');
+          if (connectMs !== undefined && error.code === 'timeout') left.push({ peer });
         }
       }
     };

@@ -1,5 +1,12 @@
 import { once } from 'node:events';
-import { type ClientReadableStream, Metadata, type MethodDefinition, type ServiceError } from '@grpc/grpc-js';
+import {
+  type ClientReadableStream,
+  connectivityState,
+  Metadata,
+  type MethodDefinition,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
 import { abortError, ShoalError } from '../../common/errors.js';
 import type { DownloadedFile__Output } from '../../proto/gen/shoal/peer/v1/DownloadedFile.js';
 import type { DownloadHeader__Output } from '../../proto/gen/shoal/peer/v1/DownloadHeader.js';
@@ -102,17 +109,20 @@ export class RemotePeers {
     return { peer, version, draining, connectMs: connected - begin, roundTripMs: performance.now() - connected };
   }
 
-  /** Asks a peer to fetch a file and keep it; resolves when it has all of it. */
+  /**
+   * Asks a peer to fetch a file and keep it; resolves when it has all of it. Rejects with `timeout` when it is not reached
+   * within `connectMs`, if that is given.
+   */
   async replicate(
     address: string,
-    request: { readonly id: string; readonly ticket: string },
+    request: { readonly id: string; readonly ticket: string; readonly connectMs?: number | undefined },
     signal: AbortSignal,
   ): Promise<{ readonly bytesReceived: number }> {
     const answer = await this.#unary<object, ReplicateResponse__Output>(
       'Replicate',
       address,
       { fileId: request.id },
-      { signal, ticket: request.ticket, deadlineMs: undefined },
+      { signal, ticket: request.ticket, deadlineMs: undefined, connectMs: request.connectMs },
     );
     return { bytesReceived: answer.bytesReceived };
   }
@@ -262,11 +272,16 @@ export class RemotePeers {
     name: 'GetInfo' | 'Replicate',
     address: string,
     request: Req,
-    options: { readonly signal: AbortSignal; readonly ticket?: string; readonly deadlineMs?: number | undefined },
+    options: {
+      readonly signal: AbortSignal;
+      readonly ticket?: string;
+      readonly deadlineMs?: number | undefined;
+      readonly connectMs?: number | undefined;
+    },
   ): Promise<Res> {
     const { client, release } = this.#pool.use(address);
     const method = this.#service[name] as unknown as MethodDefinition<Req, Res>;
-    const { signal } = options;
+    const { signal, connectMs } = options;
     const deadlineMs = 'deadlineMs' in options ? options.deadlineMs : UNARY_DEADLINE_MS;
     return await new Promise<Res>((resolve, reject) => {
       if (signal.aborted) {
@@ -283,15 +298,28 @@ export class RemotePeers {
         deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs },
         (error, answer) => {
           signal.removeEventListener('abort', onAbort);
-          release(error ?? undefined);
+          clearTimeout(connecting);
+          // Not to be reached is a failure of the channel, though it was we who gave up.
+          release(error === null ? undefined : isUnreached ? { ...error, code: status.UNAVAILABLE } : error);
           if (error === null && answer !== undefined) resolve(answer);
+          else if (isUnreached) reject(unreached(address, connectMs ?? 0));
           else reject(signal.aborted ? abortError(signal) : explainCall(fromGrpcError(error), address));
         },
       );
       const onAbort = () => call.cancel();
       signal.addEventListener('abort', onAbort, { once: true });
+      let isUnreached = false;
+      const giveUpUnreached = () => {
+        isUnreached = client.getChannel().getConnectivityState(false) !== connectivityState.READY;
+        if (isUnreached) call.cancel();
+      };
+      const connecting = connectMs === undefined ? undefined : setTimeout(giveUpUnreached, connectMs);
     });
   }
+}
+
+function unreached(address: string, connectMs: number): ShoalError {
+  return new ShoalError('timeout', `${address} was not reached within ${connectMs / 1000} s`);
 }
 
 function bytesOf(parts: readonly Buffer[]): number {

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { type Client, credentials, Metadata, makeClientConstructor, type ServiceError, status } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
 import { Deferred } from '../../common/deferred.js';
@@ -384,6 +385,22 @@ describe('the server', () => {
     await begun.promise;
     await a.server.drain(60_000);
     expect(await asked).toMatchObject({ code: 'unavailable', message: 'this peer is leaving' });
+  });
+
+  it('is given up when it is not reached in time, but not while it works', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    open.push(() => void silent.close());
+    const { peer: a } = await peer({ deps: { replicate: async () => ({ receivedBytes: 7 }) } });
+    const request = { id: 'ab'.repeat(32), ticket: TICKET, connectMs: 50 };
+    const { port } = silent.address() as AddressInfo;
+    const { signal } = new AbortController();
+    expect(await failure(a.remote.replicate(`127.0.0.1:${port}`, request, signal))).toMatchObject({
+      code: 'timeout',
+      message: `127.0.0.1:${port} was not reached within 0.05 s`,
+    });
+    const { bytesReceived } = await a.remote.replicate(a.holder.address, { ...request, connectMs: 60_000 }, signal);
+    expect(bytesReceived).toBe(7);
   });
 
   it('does not wait for receivers who want nothing', async () => {
