@@ -98,6 +98,20 @@ describe('taking in', () => {
     expect(told.map(([done]) => done)).toEqual(told.map(([done]) => done).sort((a, b) => a - b));
   });
 
+  it('tells how much of a stream has come, and the whole only if it was said', async () => {
+    const content = contentOf(3 * MIB, 1);
+    for (const said of [{ size: content.length }, {}]) {
+      const told: [number, number][] = [];
+      const onProgress = (done: number, total: number): unknown => told.push([done, total]);
+      await store.ingest(
+        { stream: streamOf(...[0, 1, 2].map((at) => content.subarray(at * MIB, (at + 1) * MIB))), ...said },
+        { ...patiently(), onProgress },
+      );
+      expect(told.map(([done]) => done)).toEqual([MIB, 2 * MIB, 3 * MIB]);
+      expect(new Set(told.map(([, total]) => total))).toEqual(new Set([said.size ?? 0]));
+    }
+  });
+
   it('keeps one copy of the same content, also when it comes several times at once', async () => {
     const content = contentOf(CHUNK * 2, 1);
     const path = fixture.source('source', content);

@@ -34,7 +34,7 @@ export interface StreamSource {
   readonly release?: (piece: Buffer) => void;
 }
 
-/** How an ingest is told to stop, and where it tells how far it is; of a stream without a size, the total is what came. */
+/** How an ingest is told to stop, and where it tells how far it is; the total is 0 while nobody knows it. */
 export interface IngestOptions {
   readonly signal: AbortSignal;
   onProgress(doneBytes: number, totalBytes: number): void;
@@ -147,7 +147,7 @@ export class Ingester {
           else if (size + data.length > announcedBytes) throw lengthError(announcedBytes, `more`);
           size += data.length;
           await writer.add(data);
-          options.onProgress(size, announcedBytes ?? size);
+          options.onProgress(size, announcedBytes ?? 0);
         }
         await writer.finish();
       } finally {
