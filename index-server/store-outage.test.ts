@@ -64,7 +64,7 @@ test.each([
   'stays up, not ready, with the reason, while its store is %s',
   async (_what, store, reason) => {
     const { url } = await start(store);
-    await eventually(async () => warnings().length > 0, 10_000);
+    await eventually(async () => warnings().length > 0);
     expect(await readiness()).toMatchObject({
       status: 503,
       code: 'unavailable',

@@ -30,7 +30,7 @@ afterEach(async () => {
 
 const states = async () =>
   Object.fromEntries((await index.client.peers(b.auth)).map(({ name, state }) => [name, state]));
-const becomes = (state: string) => eventually(async () => (await states())['a'] === state, 2_000);
+const becomes = (state: string) => eventually(async () => (await states())['a'] === state);
 const holders = async (ref: string) =>
   (await index.client.locate(b.auth, { ref })).file.holders.map(({ peer }) => peer);
 
@@ -78,7 +78,7 @@ test('its next process is live as soon as it joins, whatever is known of its pod
   api.setSlice('s', [{ name: 'a' }, { name: 'b' }]);
   // The watch has told of it when it tells of what came later.
   api.setSlice('s', [{ name: 'a' }]);
-  await eventually(async () => (await states())['b'] === 'gone', 2_000);
+  await eventually(async () => (await states())['b'] === 'gone');
   expect((await states())['a']).toBe('live');
 });
 

@@ -184,7 +184,7 @@ export function idOf(content: string): string {
 }
 
 /** Waits until `check` is true, looking every 10 ms; fails after `withinMs`. */
-export async function eventually(check: () => Promise<boolean>, withinMs = 5000): Promise<void> {
+export async function eventually(check: () => Promise<boolean>, withinMs = 10_000): Promise<void> {
   const end = Date.now() + withinMs;
   while (!(await check())) {
     if (Date.now() > end) throw new Error(`still not so after ${withinMs} ms`);
