@@ -477,7 +477,7 @@ describe('somebody who is no peer of ours', () => {
     ['sends garbage', 'hello, is anybody there?\n'],
     ['begins like HTTP/2 and goes on with garbage', `${CLIENT_PREFACE.toString('latin1')}garbage without end`],
   ])('%s, and is let go without harm to others', async (_what, text) => {
-    const { port, address } = await withGrpc(200);
+    const { port, address } = await withGrpc();
     const socket = await tcp(port);
     socket.write(text, 'latin1');
     socket.resume();
