@@ -3,7 +3,7 @@ import type { IndexClient } from '../index-server/client.js';
 import { indexResult } from './membership.js';
 import type { IndexOperation, PeerMetrics } from './metrics.js';
 import type { FetchObserver } from './swarm/fetch.js';
-import type { TransferObserver } from './swarm/transfer-server.js';
+import type { TransferObserver } from './swarm/transfer-observer.js';
 
 /** What each method of the client counts as. */
 const OPERATIONS: Readonly<Partial<Record<keyof IndexClient, IndexOperation>>> = {
