@@ -1,6 +1,7 @@
 import type { ChunkSet, ReadonlyChunkSet } from '../chunk-set.js';
 import { MissingChunks } from './missing-chunks.js';
 import { Neighbour } from './neighbour.js';
+import { TakeOvers } from './take-overs.js';
 
 /*
  * Decides which chunk to ask of whom. Events go in (a neighbour joined or left, has a chunk; bytes came; a chunk arrived
@@ -12,8 +13,8 @@ import { Neighbour } from './neighbour.js';
  *   everything once it says so, and is spared: the others will have what is missing. Only when nothing comes any more
  *   is it asked again, by number.
  * - From everybody else we ask for chunks by number: wanted ones first, then the rarest of some picked by chance.
- * - A chunk is asked of one neighbour. When all are asked for, who has nothing left to be asked takes over from who is
- *   much slower, and a few of the last are asked of both.
+ * - A chunk is asked of one neighbour. When all are asked for, who has nothing left to be asked takes over from others:
+ *   see take-overs.ts.
  */
 
 /** Settings of a picker. */
@@ -46,26 +47,15 @@ export interface Decision {
 /** What became of a chunk that came in. */
 export type Arrival = 'new' | 'duplicate';
 
-/** Chunks looked at for the rarest of them. */
-const SAMPLE = 16;
-/** What was asked of a neighbour earliest is in its transport by now and comes anyway: so many bytes of it. */
-const COMMITTED_BYTES = 256 * 1024;
-/** Parts of a file that may come in vain. */
-const DUPLICATE_SHARE = 0.01;
-/** What would come so soon is on its way already, and taking it back is too late. */
-const LEAST_GAIN_MS = 100;
-
 /** The pure heart of a fetch. One picker serves one file. */
 export class ChunkPicker {
   readonly #options: ChunkPickerOptions;
   readonly #missing: MissingChunks;
   readonly #neighbours = new Map<string, Neighbour>();
   readonly #wanted = new Set<number>();
-  #pendingCancels: Decision[] = [];
-  readonly #mostDuplicates: number;
-  #duplicates = 0;
-  /** Asked of a second neighbour, and not here yet. */
-  readonly #takenOver = new Set<number>();
+  readonly #takeOvers: TakeOvers;
+  /** What is decided and not told yet. */
+  #decisions: Decision[] = [];
   /** When a chunk last came. */
   #lastNewMs = Number.NEGATIVE_INFINITY;
   #isNew = false;
@@ -74,7 +64,14 @@ export class ChunkPicker {
   constructor(have: ReadonlyChunkSet, options: ChunkPickerOptions) {
     this.#options = options;
     this.#missing = new MissingChunks(have);
-    this.#mostDuplicates = Math.max(options.endGameChunks, Math.floor(have.size * DUPLICATE_SHARE));
+    this.#takeOvers = new TakeOvers(
+      {
+        missing: this.#missing,
+        neighbours: this.#neighbours,
+        takeBack: (from, chunk) => this.#takeBack(from, chunk),
+      },
+      { ...options, chunkCount: have.size },
+    );
   }
 
   /** Chunks that are not here yet. */
@@ -127,16 +124,14 @@ export class ChunkPicker {
     if (name !== undefined) this.#answered(this.#neighbours.get(name), chunk);
     this.#wanted.delete(chunk);
     if (!isNew) {
-      this.#duplicates += 1;
+      this.#takeOvers.cameAgain();
       return 'duplicate';
     }
-    this.#takenOver.delete(chunk);
+    this.#takeOvers.came(chunk);
     this.#isNew = true;
     for (const other of this.#neighbours.values()) {
       if (other.have.has(chunk)) other.usefulCount -= 1;
-      if (!other.asked.delete(chunk)) continue;
-      this.#missing.askedOfOneLess(chunk);
-      this.#pendingCancels.push({ kind: 'cancel', neighbour: other.name, chunks: [chunk], any: 0 });
+      if (other.asked.has(chunk)) this.#takeBack(other, chunk);
     }
     return 'new';
   }
@@ -173,15 +168,9 @@ export class ChunkPicker {
   decide(nowMs: number): Decision[] {
     if (this.#isNew || this.#lastNewMs === Number.NEGATIVE_INFINITY) this.#lastNewMs = nowMs;
     this.#isNew = false;
-    const decisions = this.#pendingCancels;
-    this.#pendingCancels = [];
-    if (this.#missing.count === 0) return decisions;
-    const sole = this.#soleComplete();
-    for (const neighbour of this.#neighbours.values()) {
-      this.#trimAny(neighbour, sole, decisions);
-      const want = this.#fill(neighbour, neighbour === sole, nowMs, decisions);
-      if (want !== undefined) decisions.push(want);
-    }
+    if (this.#missing.count > 0) this.#askAll(nowMs);
+    const decisions = this.#decisions;
+    this.#decisions = [];
     return decisions;
   }
 
@@ -233,6 +222,13 @@ export class ChunkPicker {
     this.#missing.askedOfOneMore(chunk);
   }
 
+  /** A neighbour owes us a chunk no longer, and is to be told so. */
+  #takeBack(from: Neighbour, chunk: number): void {
+    from.asked.delete(chunk);
+    this.#missing.askedOfOneLess(chunk);
+    this.#decisions.push({ kind: 'cancel', neighbour: from.name, chunks: [chunk], any: 0 });
+  }
+
   /** A chunk that was asked of somebody is not any more: when it is open again, all who have it may be asked. */
   #takenBack(chunk: number): void {
     if (!this.#missing.askedOfOneLess(chunk)) return;
@@ -247,6 +243,14 @@ export class ChunkPicker {
 
   // --- Choosing -----------------------------------------------------------------------------------------------------
 
+  #askAll(nowMs: number): void {
+    const sole = this.#soleComplete();
+    for (const neighbour of this.#neighbours.values()) {
+      this.#trimAny(neighbour, sole);
+      this.#fill(neighbour, neighbour === sole, nowMs);
+    }
+  }
+
   /** The only neighbour that has everything, if there is exactly one: two would both choose the same chunks for us. */
   #soleComplete(): Neighbour | undefined {
     let sole: Neighbour | undefined;
@@ -259,21 +263,22 @@ export class ChunkPicker {
   }
 
   /** Takes "any" chunks back from who is no longer to choose, or when others have announced most of what it could send. */
-  #trimAny(neighbour: Neighbour, sole: Neighbour | undefined, decisions: Decision[]): void {
+  #trimAny(neighbour: Neighbour, sole: Neighbour | undefined): void {
     const allowed = neighbour === sole ? this.#missing.singlyHeldCount : 0;
     const excess = neighbour.anyAsked - allowed;
     if (excess <= 0) return;
     neighbour.anyAsked = allowed;
-    decisions.push({ kind: 'cancel', neighbour: neighbour.name, chunks: [], any: excess });
+    this.#decisions.push({ kind: 'cancel', neighbour: neighbour.name, chunks: [], any: excess });
   }
 
-  #fill(neighbour: Neighbour, isSole: boolean, nowMs: number, decisions: Decision[]): Decision | undefined {
+  /** Asks a neighbour for as much as its window has room for. */
+  #fill(neighbour: Neighbour, isSole: boolean, nowMs: number): void {
     const chunks: number[] = [];
     let any = 0;
     const window = this.#windowChunks(neighbour);
     let room = window - neighbour.outstanding;
     // A message for each chunk would cost more than the chunk: a quarter of the window is asked for at a time.
-    if (room < window / 4 && this.#wanted.size === 0) return undefined;
+    if (room < window / 4 && this.#wanted.size === 0) return;
     const ask = (chunk: number) => {
       this.#ask(neighbour, chunk, nowMs);
       chunks.push(chunk);
@@ -289,11 +294,11 @@ export class ChunkPicker {
       room -= any;
     }
     while (room > 0 && !this.#isSpared(neighbour, isSole, nowMs)) {
-      const chunk = this.#rarest(neighbour) ?? this.#takeOver(neighbour, nowMs, decisions);
+      const chunk = this.#rarest(neighbour) ?? this.#takeOvers.choose(neighbour, nowMs);
       if (chunk === undefined) break;
       ask(chunk);
     }
-    return chunks.length + any === 0 ? undefined : { kind: 'want', neighbour: neighbour.name, chunks, any };
+    if (chunks.length + any > 0) this.#decisions.push({ kind: 'want', neighbour: neighbour.name, chunks, any });
   }
 
   /** Whether a chunk that somebody waits for may be asked of one more: nobody owes it, or one who has stalled. */
@@ -328,81 +333,9 @@ export class ChunkPicker {
 
   /** The rarest of some open chunks that it has; undefined when it has none. */
   #rarest(neighbour: Neighbour): number | undefined {
-    return neighbour.have.isFull ? this.#rarestOpen() : this.#rarestOffer(neighbour.offers);
-  }
-
-  #rarestOpen(): number | undefined {
-    const count = this.#missing.openCount;
-    const start = Math.floor(this.#options.random() * count);
-    let best: number | undefined;
-    for (let looked = 0; looked < Math.min(SAMPLE, count); looked += 1) {
-      const chunk = this.#missing.openAt((start + looked) % count);
-      if (best === undefined || this.#missing.holders(chunk) < this.#missing.holders(best)) best = chunk;
-    }
-    return best;
-  }
-
-  #rarestOffer(offers: number[]): number | undefined {
-    let place = Math.floor(this.#options.random() * offers.length);
-    let best: number | undefined;
-    for (let looked = 0; looked < SAMPLE && looked < offers.length; ) {
-      place = place < offers.length ? place : 0;
-      const chunk = offers[place] as number;
-      if (!this.#missing.isOpen(chunk)) {
-        const last = offers.pop() as number;
-        if (place < offers.length) offers[place] = last;
-        continue;
-      }
-      if (best === undefined || this.#missing.holders(chunk) < this.#missing.holders(best)) best = chunk;
-      looked += 1;
-      place += 1;
-    }
-    return best;
-  }
-
-  /**
-   * Nothing is left to ask of this neighbour: take over a chunk that would come much later from another, or that is owed
-   * by one who has stalled. What the other has in its transport comes anyway, so that is asked of both, and only a few
-   * times.
-   */
-  #takeOver(neighbour: Neighbour, nowMs: number, decisions: Decision[]): number | undefined {
-    const { chunkBytes, stallMs } = this.#options;
-    // While others have something open for us, what is owed elsewhere has time: most of it comes after all.
-    if (this.#missing.askableCount > 0) return undefined;
-    const chunkMs = neighbour.waitMs(chunkBytes, neighbour.outstanding + 1);
-    let slowest: Neighbour | undefined;
-    for (const other of this.#neighbours.values()) {
-      if (other === neighbour || other.asked.size === 0) continue;
-      if (nowMs - other.lastHeardMs >= stallMs) {
-        const chunk = this.#lastOnlyAskedOf(other, neighbour, 0);
-        if (chunk === undefined) continue;
-        other.isHelped = true;
-        return chunk;
-      }
-      if (slowest === undefined || other.waitMs(chunkBytes) > slowest.waitMs(chunkBytes)) slowest = other;
-    }
-    const worthMs = Math.max(2 * chunkMs, LEAST_GAIN_MS);
-    if (slowest === undefined || slowest.waitMs(chunkBytes) <= worthMs) return undefined;
-    return this.#takeFrom(slowest, neighbour, decisions);
-  }
-
-  /** What is taken over may still come from both: when that has happened too often, all is left where it is. */
-  #takeFrom(other: Neighbour, neighbour: Neighbour, decisions: Decision[]): number | undefined {
-    if (this.#duplicates + this.#takenOver.size >= this.#mostDuplicates) return undefined;
-    const late = this.#lastOnlyAskedOf(other, neighbour, Math.ceil(COMMITTED_BYTES / this.#options.chunkBytes));
-    const chunk = late ?? this.#lastOnlyAskedOf(other, neighbour, 0);
-    if (chunk === undefined) return undefined;
-    this.#takenOver.add(chunk);
-    if (late === undefined) return chunk;
-    other.asked.delete(chunk);
-    this.#missing.askedOfOneLess(chunk);
-    decisions.push({ kind: 'cancel', neighbour: other.name, chunks: [chunk], any: 0 });
-    return chunk;
-  }
-
-  /** The last chunk asked of `other` alone that `neighbour` has, the `first` earliest ones left out. */
-  #lastOnlyAskedOf(other: Neighbour, neighbour: Neighbour, first: number): number | undefined {
-    const asked = [...other.asked.keys()].slice(first);
-    return asked.findLast((chunk) => neighbour.have.has(chunk) && this.#missing.askers(chunk) === 1);
+    const { random } = this.#options;
+    return neighbour.have.isFull
+      ? this.#missing.rarestOpen(random)
+      : this.#missing.rarestOffer(neighbour.offers, random);
   }
 }

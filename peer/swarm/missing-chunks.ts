@@ -1,6 +1,8 @@
 import type { ReadonlyChunkSet } from '../chunk-set.js';
 
 const NOWHERE = 0xffff_ffff;
+/** Chunks looked at for the rarest of them. */
+const SAMPLE = 16;
 
 /**
  * The chunks that a fetch still lacks: how many neighbours hold each, of how many it has been asked, and those of which it
@@ -72,6 +74,37 @@ export class MissingChunks {
   /** Of how many neighbours it has been asked. */
   askers(chunk: number): number {
     return this.#askers[chunk] ?? 0;
+  }
+
+  /** The rarest of some open chunks, from one picked by chance on; `random` is uniform in [0, 1). Undefined without any. */
+  rarestOpen(random: () => number): number | undefined {
+    const count = this.#openCount;
+    const start = Math.floor(random() * count);
+    let best: number | undefined;
+    for (let looked = 0; looked < Math.min(SAMPLE, count); looked += 1) {
+      const chunk = this.openAt((start + looked) % count);
+      if (best === undefined || this.holders(chunk) < this.holders(best)) best = chunk;
+    }
+    return best;
+  }
+
+  /** {@link rarestOpen} of those in `offers`; takes those out of it that it finds not to be open any more. */
+  rarestOffer(offers: number[], random: () => number): number | undefined {
+    let place = Math.floor(random() * offers.length);
+    let best: number | undefined;
+    for (let looked = 0; looked < SAMPLE && looked < offers.length; ) {
+      place = place < offers.length ? place : 0;
+      const chunk = offers[place] as number;
+      if (!this.isOpen(chunk)) {
+        const last = offers.pop() as number;
+        if (place < offers.length) offers[place] = last;
+        continue;
+      }
+      if (best === undefined || this.holders(chunk) < this.holders(best)) best = chunk;
+      looked += 1;
+      place += 1;
+    }
+    return best;
   }
 
   heldByOneMore(chunk: number): void {
