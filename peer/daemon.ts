@@ -189,12 +189,12 @@ function buildParts(config: PeerConfig, { log, tls }: { readonly log: Logger; re
   const wait = new IndexWait({ log }, { waitMs });
   const gate = new WorkGate();
   const shared = { store, index, membership, verifier, metrics, log, wait, gate };
-  const { peerService, peers, buffers } = createRemotePeers(tls);
+  const { peerService, peers, exchanges, buffers } = createRemotePeers(tls);
   const removals = new Removals({ store, ...clock });
   const tombstones = new Tombstones({ ...shared, ...clock }, { dir: config.dataDir });
   const announcer = new Announcer({ ...shared, removals, tombstones, ...clock }, { gatherMs: GATHER_MS });
   const isReplicating = (id: string) => orders.isReplicating(id);
-  const fetcher = createFetcher(shared, { peers, isReplicating }, { awayMs: waitMs });
+  const fetcher = createFetcher(shared, { exchanges, isReplicating }, { awayMs: waitMs });
   const orders = new OrderRunner(
     { ...shared, fetcher, removals, tombstones, announcer, ...clock },
     { concurrency: COPIES_AT_ONCE },
@@ -209,7 +209,7 @@ function buildParts(config: PeerConfig, { log, tls }: { readonly log: Logger; re
   const handOver = new HandOver({ ...shared, ...clock, delay: (ms, signal) => delay(ms, undefined, { signal }) });
   const drain = new Drain({ ...shared, handOver }, { when: config.handOver, ...HAND_OVER_LIMITS });
   return {
-    ...{ metrics, hasher, store, index, verifier, identity, membership, peerService, peers, buffers, tls },
+    ...{ metrics, hasher, store, index, verifier, identity, membership, peerService, peers, exchanges, buffers, tls },
     ...{ removals, tombstones, announcer, fetcher, orders, publisher, retriever, readiness, gate, drain },
   };
 }
@@ -299,6 +299,7 @@ async function stop(
   await Promise.all(drained);
   await Promise.all([givenUp, parts.announcer.stop(), parts.publisher.stop(), parts.tombstones.stop()]);
   await parts.fetcher.stop();
+  parts.exchanges.close();
   parts.peers.close();
   parts.tls?.close();
   await parts.store.close();

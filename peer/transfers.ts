@@ -13,6 +13,7 @@ import type { OrderRunner } from './orders.js';
 import type { Publisher } from './publish.js';
 import { isPublic } from './records.js';
 import { ChannelPool } from './swarm/channel-pool.js';
+import { ExchangeDialer } from './swarm/exchange-dialer.js';
 import type { FetcherOptions, FetchRequest } from './swarm/fetch.js';
 import { Fetcher } from './swarm/fetcher.js';
 import { loadPeerService } from './swarm/peer-service.js';
@@ -63,10 +64,11 @@ export interface TransferParts {
   readonly log: Logger;
 }
 
-/** The proto of peers and the client side of it, with TLS if there is an identity. */
+/** The proto of peers and the client sides of it, with TLS if there is an identity. Both are to be closed. */
 export function createRemotePeers(identity: TlsIdentity | undefined): {
   readonly peerService: ReturnType<typeof loadPeerService>;
   readonly peers: RemotePeers;
+  readonly exchanges: ExchangeDialer;
   readonly buffers: BufferPool;
 } {
   const peerService = loadPeerService();
@@ -80,7 +82,9 @@ export function createRemotePeers(identity: TlsIdentity | undefined): {
     { buffers, identity },
     { ...WIRE_OPTIONS, maxIdle: IDLE_CHANNELS, maxMessageBytes: MAX_MESSAGE_BYTES, maxHeldBytes: MAX_HELD_BYTES },
   );
-  return { peerService, buffers, peers: new RemotePeers({ pool, dialer, buffers, service: peerService.service }) };
+  const { service } = peerService;
+  const exchanges = new ExchangeDialer({ dialer, buffers, service });
+  return { peerService, buffers, exchanges, peers: new RemotePeers({ pool, service }) };
 }
 
 /** What channels are opened with: the same until the identity is renewed. */
@@ -97,14 +101,14 @@ export function channelCredentials(identity: TlsIdentity | undefined): () => Cha
 /** The fetching side. `isReplicating` says which files are fetched for the swarm rather than for a user. */
 export function createFetcher(
   parts: TransferParts,
-  { peers, isReplicating }: { readonly peers: RemotePeers; readonly isReplicating: (id: string) => boolean },
+  { exchanges, isReplicating }: { readonly exchanges: ExchangeDialer; readonly isReplicating: (id: string) => boolean },
   options: Pick<FetcherOptions, 'awayMs'>,
 ): Fetcher {
   const { store, index, membership, verifier, metrics, log } = parts;
   return new Fetcher(
     {
       store,
-      peers,
+      exchanges,
       membership,
       locate: async (request: FetchRequest, signal: AbortSignal) => {
         try {

@@ -28,7 +28,7 @@ function start() {
           return isNew ? 'new' : 'duplicate';
         },
       },
-      peers: { keep: () => log.push('keep'), giveBack: () => log.push('give back') },
+      exchanges: { keep: () => log.push('keep'), giveBack: () => log.push('give back') },
       observer: {
         chunk: (result) => log.push(`chunk ${result}`),
         firstByte: (seconds) => log.push(`first after ${seconds} s`),

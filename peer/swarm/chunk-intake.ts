@@ -1,8 +1,8 @@
 import { type ShoalError, toShoalError } from '../../common/errors.js';
 import type { StoredFile } from '../stored-file.js';
 import type { ChunkPicker } from './chunk-picker.js';
+import type { ExchangeDialer } from './exchange-dialer.js';
 import type { FetchObserver } from './fetch.js';
-import type { RemotePeers } from './remote-peer.js';
 
 /*
  * What becomes of a chunk that came: its bytes are held while they are verified and written, the picker hears of it, and
@@ -24,7 +24,7 @@ export interface ChunkIntakeDeps {
   readonly file: Pick<StoredFile, 'writeChunk'>;
   readonly picker: Pick<ChunkPicker, 'arrived'>;
   /** Who gave the bytes their memory. */
-  readonly peers: Pick<RemotePeers, 'keep' | 'giveBack'>;
+  readonly exchanges: Pick<ExchangeDialer, 'keep' | 'giveBack'>;
   readonly observer: Pick<FetchObserver, 'chunk' | 'firstByte'>;
   readonly listener: ChunkIntakeListener;
   /** Milliseconds of a steady clock. */
@@ -49,10 +49,10 @@ export class ChunkIntake {
 
   /** Takes a whole chunk, in one part or several; they are given back when it is dealt with. */
   take(name: string, chunk: number, parts: readonly Buffer[]): void {
-    this.#deps.peers.keep(parts);
+    this.#deps.exchanges.keep(parts);
     const write = this.#keep(name, chunk, parts).finally(() => {
       this.#writes.delete(write);
-      this.#deps.peers.giveBack(parts);
+      this.#deps.exchanges.giveBack(parts);
     });
     this.#writes.add(write);
   }

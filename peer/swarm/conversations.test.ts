@@ -6,13 +6,11 @@ import { type Manifest, manifestOf } from '../manifest.js';
 import type { StoredFile } from '../stored-file.js';
 import { Candidates } from './candidates.js';
 import { Conversations } from './conversations.js';
-import type { RemotePeers } from './remote-peer.js';
+import type { ExchangeDialer, ExchangeListener } from './exchange-dialer.js';
 
 const log = createLogger({ name: 'test', level: 'silent' });
 const MANIFEST: Manifest = manifestOf(Buffer.alloc(4 * 65_536));
 const NO_HAVE = Buffer.alloc(1);
-
-type ExchangeListener = Parameters<RemotePeers['exchange']>[2];
 
 /** The other end of one conversation. */
 interface OtherEnd {
@@ -27,8 +25,8 @@ function start(names: readonly string[], { maxNeighbours = 9 } = {}) {
   const reports: string[] = [];
   const candidates = new Candidates('me');
   for (const peer of names) candidates.add({ peer, address: peer }, false);
-  const peers = {
-    exchange: (address: string, _ticket: string, listener: ExchangeListener) => {
+  const exchanges = {
+    open: (address: string, _ticket: string, listener: ExchangeListener) => {
       const other: OtherEnd = { listener, requests: [], closed: undefined };
       others.set(address, other);
       return {
@@ -38,10 +36,10 @@ function start(names: readonly string[], { maxNeighbours = 9 } = {}) {
         },
       };
     },
-  } as unknown as RemotePeers;
+  } as unknown as ExchangeDialer;
   const conversations = new Conversations(
     {
-      peers,
+      exchanges,
       membership: { peerName: 'me', address: 'me:1', swarmToken: undefined, livePeers: [] },
       candidates,
       log,

@@ -23,7 +23,7 @@ export interface ConversationsListener {
   onHave(name: string, chunks: readonly number[]): void;
   /** Part of a chunk came; told for each message. */
   onBytes(name: string, bytes: number): void;
-  /** A whole chunk came, not yet verified. Give the parts back to the peers when they are done with. */
+  /** A whole chunk came, not yet verified. Give the parts back when they are done with. */
   onChunk(name: string, chunk: number, parts: readonly Buffer[]): void;
   /** It does not send these chunks, nor so many of those that it was to choose. */
   onRefused(name: string, chunks: readonly number[], any: number): void;
@@ -31,7 +31,7 @@ export interface ConversationsListener {
 }
 
 /** What conversations need. */
-export interface ConversationsDeps extends Pick<FetcherDeps, 'peers' | 'membership' | 'log' | 'now' | 'report'> {
+export interface ConversationsDeps extends Pick<FetcherDeps, 'exchanges' | 'membership' | 'log' | 'now' | 'report'> {
   /** Whom to dial, and what became of them. */
   readonly candidates: Candidates;
   readonly listener: ConversationsListener;
@@ -163,10 +163,10 @@ export class Conversations {
   }
 
   #converse({ peer: name, address }: Candidate, ticket: string, nowMs: number): void {
-    const { peers, membership, listener } = this.#deps;
+    const { exchanges, membership, listener } = this.#deps;
     const conversation = new Conversation(
       {
-        peers,
+        exchanges,
         listener: {
           onOpened: (news) => this.#opened(name, news),
           onDamaged: () => this.#damaged(name),

@@ -4,8 +4,8 @@ import type { ExchangeResponse__Output } from '../../proto/gen/shoal/peer/v1/Exc
 import { ChunkSet } from '../chunk-set.js';
 import { decodeManifest, type Manifest } from '../manifest.js';
 import type { ChunkPart } from './chunk-codec.js';
+import type { ExchangeCall, ExchangeDialer } from './exchange-dialer.js';
 import type { ExchangeNews } from './peer-service.js';
-import type { ExchangeCall, RemotePeers } from './remote-peer.js';
 
 /** Manifests larger than this are refused: 64 MiB describe 8 TiB. */
 const MAX_MANIFEST_BYTES = 64 * 1024 * 1024;
@@ -27,7 +27,7 @@ export interface ConversationListener {
   onHave(chunks: readonly number[]): void;
   /** Part of a chunk came; told for each message, so that a rate can be measured. */
   onBytes(bytes: number): void;
-  /** A whole chunk came, not yet verified. Give the parts back to the peers when they are done with. */
+  /** A whole chunk came, not yet verified. Give the parts back when they are done with. */
   onChunk(chunk: number, parts: readonly Buffer[]): void;
   onRefused(chunks: readonly number[], any: number): void;
   onBye(): void;
@@ -54,7 +54,7 @@ export class Conversation {
 
   /** `manifest` is what is known already; without it the other side is asked for it. */
   constructor(
-    deps: { readonly peers: RemotePeers; readonly listener: ConversationListener },
+    deps: { readonly exchanges: ExchangeDialer; readonly listener: ConversationListener },
     options: {
       readonly fileId: string;
       readonly address: string;
@@ -67,7 +67,7 @@ export class Conversation {
     this.#fileId = options.fileId;
     this.#listener = deps.listener;
     this.#manifest = options.manifest;
-    this.#call = deps.peers.exchange(options.address, options.ticket, {
+    this.#call = deps.exchanges.open(options.address, options.ticket, {
       onNews: (news) => this.#guarded(news),
       onEnd: (error) => this.#listener.onEnd(error),
     });

@@ -2,7 +2,7 @@ import type { Logger } from '../../common/log.js';
 import type { Holder } from '../../index-server/api/files.js';
 import type { Manifest } from '../manifest.js';
 import type { StoredFile } from '../stored-file.js';
-import type { RemotePeers } from './remote-peer.js';
+import type { ExchangeDialer } from './exchange-dialer.js';
 
 /*
  * What a fetch promises, and what it needs of the rest of the peer. fetcher.ts starts fetches, running-fetch.ts is one.
@@ -69,7 +69,7 @@ export interface FetcherDeps {
     get(id: string): StoredFile | undefined;
     begin(manifest: Manifest): Promise<StoredFile>;
   };
-  readonly peers: RemotePeers;
+  readonly exchanges: ExchangeDialer;
   readonly membership: {
     readonly peerName: string;
     readonly address: string;

@@ -12,7 +12,6 @@ import type { DownloadedFile__Output } from '../../proto/gen/shoal/peer/v1/Downl
 import type { DownloadHeader__Output } from '../../proto/gen/shoal/peer/v1/DownloadHeader.js';
 import type { DownloadManyResponse__Output } from '../../proto/gen/shoal/peer/v1/DownloadManyResponse.js';
 import type { DownloadResponse__Output } from '../../proto/gen/shoal/peer/v1/DownloadResponse.js';
-import type { ExchangeRequest } from '../../proto/gen/shoal/peer/v1/ExchangeRequest.js';
 import type { GetInfoResponse__Output } from '../../proto/gen/shoal/peer/v1/GetInfoResponse.js';
 import type { ReplicateResponse__Output } from '../../proto/gen/shoal/peer/v1/ReplicateResponse.js';
 import type { UploadHeader } from '../../proto/gen/shoal/peer/v1/UploadHeader.js';
@@ -20,10 +19,8 @@ import type { UploadRequest } from '../../proto/gen/shoal/peer/v1/UploadRequest.
 import type { UploadResponse__Output } from '../../proto/gen/shoal/peer/v1/UploadResponse.js';
 import { fromGrpcError } from '../grpc.js';
 import { explainCall } from '../tls/tls-trouble.js';
-import type { BufferPool } from '../wire/buffer-pool.js';
-import type { CallDialer } from '../wire/call-dialer.js';
 import type { ChannelPool } from './channel-pool.js';
-import type { ExchangeNews, loadPeerService } from './peer-service.js';
+import type { loadPeerService } from './peer-service.js';
 
 /** How long a small question to a peer may take, in milliseconds. */
 const UNARY_DEADLINE_MS = 5_000;
@@ -39,64 +36,20 @@ export interface PeerInfo {
   readonly roundTripMs: number;
 }
 
-/** What an Exchange tells the fetch that opened it. After `onEnd` nothing more is told. */
-export interface ExchangeListener {
-  onNews(news: ExchangeNews): void;
-  /** `error` is undefined when the other side ended the conversation in good order. */
-  onEnd(error: ShoalError | undefined): void;
-}
-
-/** One open Exchange. */
-export interface ExchangeCall {
-  send(request: ExchangeRequest): void;
-  /** Ends the conversation from this side, perhaps because nothing is heard of the other; `onEnd` is not called any more. */
-  close(why?: 'silent'): void;
-}
-
-/** The client side of every call that one peer makes to another. */
+/**
+ * The client side of the calls that one peer makes to another by grpc-js: those that are small, or that programs of any
+ * kind make. Exchange has its own: see exchange-dialer.ts.
+ */
 export class RemotePeers {
   readonly #pool: ChannelPool;
-  readonly #dialer: CallDialer;
-  readonly #buffers: BufferPool;
   readonly #service: ReturnType<typeof loadPeerService>['service'];
 
   constructor(deps: {
-    /** For calls that are small, or that programs of any kind make. */
     readonly pool: ChannelPool;
-    /** For the swarm's bulk data. */
-    readonly dialer: CallDialer;
-    readonly buffers: BufferPool;
     readonly service: ReturnType<typeof loadPeerService>['service'];
   }) {
     this.#pool = deps.pool;
-    this.#dialer = deps.dialer;
-    this.#buffers = deps.buffers;
     this.#service = deps.service;
-  }
-
-  /** Opens a conversation about one file. Send `open` first. */
-  exchange(address: string, ticket: string, listener: ExchangeListener): ExchangeCall {
-    const method = this.#service.Exchange as unknown as MethodDefinition<ExchangeRequest, ExchangeNews>;
-    const call = this.#dialer.open(address, {
-      path: method.path,
-      authorization: `Bearer ${ticket}`,
-      listener: {
-        onMessage: (message) => listener.onNews(method.responseDeserialize(message)),
-        onEnd: (error) => listener.onEnd(error),
-      },
-    });
-    return { send: (request) => call.send(method.requestSerialize(request)), close: (why) => call.close(why) };
-  }
-
-  /** To be called when a whole chunk has come that has to wait for the disk: peers send no more than can be kept. */
-  keep(parts: readonly Buffer[]): void {
-    this.#dialer.hold(bytesOf(parts));
-  }
-
-  /** To be called when the bytes of a chunk that was kept are done with: their memory is used again. */
-  giveBack(parts: readonly Buffer[]): void {
-    this.#dialer.hold(-bytesOf(parts));
-    for (const part of parts) this.#buffers.give(part);
   }
 
   /** Asks a peer who it is, twice. */
@@ -265,7 +218,6 @@ export class RemotePeers {
 
   close(): void {
     this.#pool.close();
-    this.#dialer.close();
   }
 
   async #unary<Req, Res>(
@@ -320,10 +272,6 @@ export class RemotePeers {
 
 function unreached(address: string, connectMs: number): ShoalError {
   return new ShoalError('timeout', `${address} was not reached within ${connectMs / 1000} s`);
-}
-
-function bytesOf(parts: readonly Buffer[]): number {
-  return parts.reduce((sum, part) => sum + part.length, 0);
 }
 
 function bearer(ticket: string): Metadata {

@@ -195,8 +195,8 @@ export class RunningFetch implements Fetch {
       return;
     }
     // Nobody has asked for it: nothing can be done with it but to give its memory back.
-    this.#deps.peers.keep(parts);
-    this.#deps.peers.giveBack(parts);
+    this.#deps.exchanges.keep(parts);
+    this.#deps.exchanges.giveBack(parts);
   }
 
   #refused(name: string, chunks: readonly number[], any: number): void {

@@ -15,6 +15,7 @@ import type { Manifest } from '../manifest.js';
 import type { StoredFile } from '../stored-file.js';
 import { ChannelPool } from '../swarm/channel-pool.js';
 import { finishChunkFrame, newChunkFrame } from '../swarm/chunk-codec.js';
+import { ExchangeDialer } from '../swarm/exchange-dialer.js';
 import type { FetcherDeps, FetcherOptions } from '../swarm/fetch.js';
 import { Fetcher } from '../swarm/fetcher.js';
 import { type ExchangeAnswer, loadPeerService } from '../swarm/peer-service.js';
@@ -101,7 +102,9 @@ export async function startSwarmPeer(
     { buffers, identity },
     { ...WIRE, maxIdle: 64, maxMessageBytes: 1 << 24, maxHeldBytes: 1 << 26 },
   );
-  const remote = new RemotePeers({ pool, dialer, buffers, service: peerService.service });
+  const { service } = peerService;
+  const exchanges = new ExchangeDialer({ dialer, buffers, service });
+  const remote = new RemotePeers({ pool, service });
   const sent = { bytes: 0 };
   const reports: string[] = [];
   const membership = {
@@ -114,7 +117,7 @@ export async function startSwarmPeer(
   const fetcher = new Fetcher(
     {
       store,
-      peers: remote,
+      exchanges,
       membership,
       locate: (request, signal) => peer.locate(request, signal),
       report: (id, bad) => reports.push(`${id}/${bad}`),
@@ -171,6 +174,7 @@ export async function startSwarmPeer(
     livePeers: membership.livePeers,
     close: async () => {
       await fetcher.stop();
+      exchanges.close();
       remote.close();
       await server.drain(0);
       await closeStore();
