@@ -60,6 +60,22 @@ describe('Exchange', () => {
     }
   });
 
+  it('keeps no place for who is refused', async () => {
+    const { peer: a, client } = await peers.start();
+    const { peer: source } = await peers.start();
+    const { manifest } = source.store.get(await ingestInto(source, randomBytes(100_000))) as StoredFile;
+    await a.store.begin(manifest);
+    // One more than there are places for while the file is not complete.
+    for (let count = 0; count < 49; count += 1) {
+      const refused = exchange(client, [
+        { open: { fileId: manifest.id, peer: `p${count}`, have: Buffer.alloc(9, 255) } },
+      ]);
+      expect((await failureOf(refused)).code).toBe(status.INVALID_ARGUMENT);
+    }
+    const answers = await exchange(client, [{ open: { fileId: manifest.id, peer: 'b' } }, { want: { chunks: [0] } }]);
+    expect(answers[0]).toMatchObject({ opened: { peers: [] } });
+  });
+
   it('tells of each chunk that comes, but not of those that the receiver has told it has', async () => {
     const told = { hasTold: (name: string, chunk: number) => name === 'b' && chunk < 2 } as Fetch;
     const { peer: a, client } = await peers.start({ deps: { activeFetch: () => told } });

@@ -109,18 +109,24 @@ export class ExchangeService {
     leaving.throwIfAborted();
     const { manifest, isComplete } = file;
     const place = this.#crowds.join({ id: manifest.id, chunkCount: manifest.chunkCount, isComplete }, open.peer);
-    const session = new ExchangeSession({
-      file,
-      open,
-      sent: place.sent,
-      receiverTold: (chunk) => activeFetch(open.fileId)?.hasTold(open.peer, chunk) ?? false,
-      stream: stream.answers,
-      buffers,
-      observer: {
-        sentChunk: (bytes) => observer.sentBytes('exchange', bytes),
-        refusedChunk: () => observer.refusedChunk(),
-      },
-    });
+    let session: ExchangeSession;
+    try {
+      session = new ExchangeSession({
+        file,
+        open,
+        sent: place.sent,
+        receiverTold: (chunk) => activeFetch(open.fileId)?.hasTold(open.peer, chunk) ?? false,
+        stream: stream.answers,
+        buffers,
+        observer: {
+          sentChunk: (bytes) => observer.sentBytes('exchange', bytes),
+          refusedChunk: () => observer.refusedChunk(),
+        },
+      });
+    } catch (error) {
+      place.leave();
+      throw error;
+    }
     this.#served.set(stream, { session, place, end });
     observer.serving('exchange', 1);
     session.start(open, { records: isPublic ? file.records : [], peers: place.others() });
