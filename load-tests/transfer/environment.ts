@@ -47,14 +47,18 @@ export interface BenchEnvironment {
   readonly signal: AbortSignal;
 }
 
-/** Runs `shoal ARGS` beside a peer (the one that `npx shoal` runs). Rejects when it fails. */
+/**
+ * Runs `shoal ARGS` beside a peer (the one that `npx shoal` runs), `input` being a file that comes to it through a pipe.
+ * Rejects when it fails.
+ */
 export function runShoal(
   bench: Pick<BenchEnvironment, 'environment' | 'shoal' | 'signal'>,
   peer: BenchPeer,
   args: readonly string[],
-  onErrorLine?: (line: string) => void,
+  { onErrorLine, input }: { readonly onErrorLine?: (line: string) => void; readonly input?: string } = {},
 ): Promise<MeasuredCommand> {
-  return runMeasured([process.execPath, bench.shoal, ...args], {
+  const command = [process.execPath, bench.shoal, ...args] as const;
+  return runMeasured(input === undefined ? command : ['sh', '-c', 'cat "$0" | "$@"', input, ...command], {
     environment: { ...bench.environment, SHOAL_SOCKET: peer.socket },
     signal: bench.signal,
     ...(onErrorLine === undefined ? {} : { onErrorLine }),

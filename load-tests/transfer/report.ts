@@ -136,8 +136,15 @@ function putTable(rounds: readonly Round[], bytes: number): string {
     sender: puts.map(({ daemonCpuSeconds }) => daemonCpuSeconds),
     command: puts.map(({ command }) => command.cpuSeconds),
   };
+  const pipePuts = rounds.flatMap(({ pipePut }) => (pipePut === undefined ? [] : [pipePut]));
+  const fromPipe: Way = {
+    title: '`cat FILE \\| shoal put -`',
+    seconds: pipePuts.map(({ command }) => command.seconds),
+    sender: pipePuts.map(({ daemonCpuSeconds }) => daemonCpuSeconds),
+    command: pipePuts.map(({ command }) => command.cpuSeconds),
+  };
   const head = ['', 's', 'MB/s', 'of dd', 'CPU s peer', 'CPU s command'];
-  const ways = [theirs, ...(hashes.length === 0 ? [] : [hashing]), ours];
+  const ways = [theirs, ...(hashes.length === 0 ? [] : [hashing]), ours, fromPipe];
   const rows = ways.map((way) => wayRow(way, theirs, bytes));
   // There is no receiver.
   return markdownTable([head, ...rows.map((row) => row.filter((_, column) => column !== 5))]);
@@ -188,6 +195,9 @@ function memoryTable({ single, rounds, many }: TransferFigures, { bytes }: Trans
     ['file', 'sender', 'receiver', 'index', '`shoal put`', '`shoal get`'],
     ...ofSize((size) => size < bytes),
     ...(first === undefined ? [] : [row(formatFileSize(bytes), first)]),
+    ...(first?.pipePut === undefined
+      ? []
+      : [[`${formatFileSize(bytes)} from a pipe`, formatMiB(first.pipePut.peakBytes), NONE, NONE, NONE, NONE]]),
     ...(last === undefined || last === first ? [] : [row(`after ${rounds.length} of ${formatFileSize(bytes)}`, last)]),
     ...ofSize((size) => size >= bytes),
     [

@@ -12,6 +12,7 @@ import { makeRandomFile } from './work-file.js';
  * One round, with a file that nobody has seen before:
  *
  *   make it -> `put` beside dd with fdatasync and SHA-256 alone -> `get` beside nginx and curl, and beside peers with TLS -> remove it
+ *   -> `put` from a pipe -> remove it
  *
  * Which of them comes first changes from round to round: the speed of a machine drifts.
  */
@@ -23,9 +24,11 @@ interface Peaks {
   readonly receiver: number;
 }
 
-/** What one round found. `tlsGet`, `dd`, `sha256` and `download` are undefined where they were left out. */
+/** What one round found. `tlsGet`, `pipePut`, `dd`, `sha256` and `download` are undefined where they were left out. */
 export interface Round {
   readonly put: Put;
+  /** The same bytes from a pipe, when they are nowhere any more, and the memory of the peer, at most, by then. */
+  readonly pipePut: (Put & { readonly peakBytes: number }) | undefined;
   readonly get: Get;
   /** The same `get` where the peers speak mutual TLS. */
   readonly tlsGet: Get | undefined;
@@ -77,7 +80,12 @@ export async function runRound(
     const peak = ({ pid }: { readonly pid: number }) => usageOf(pid).peakBytes;
     await removeEverywhere(bench, [sender, receiver], source);
     const peakBytes = { index: peak(swarm.index), sender: peak(sender), receiver: peak(receiver) };
-    return { put, get, tlsGet, dd, sha256, download: curl, peakBytes };
+    let pipePut: Round['pipePut'];
+    if (beside !== undefined) {
+      pipePut = { ...(await publish(bench, sender, source, 'pipe')), peakBytes: peak(sender) };
+      await removeEverywhere(bench, [sender, receiver], source);
+    }
+    return { put, pipePut, get, tlsGet, dd, sha256, download: curl, peakBytes };
   } finally {
     await rm(source, { force: true });
   }

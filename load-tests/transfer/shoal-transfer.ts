@@ -34,11 +34,19 @@ export interface Get {
   readonly command: MeasuredCommand;
 }
 
-/** Publishes a file through a peer, under its base name. */
-export async function publish(bench: BenchEnvironment, peer: BenchPeer, source: string): Promise<Put> {
+/** Publishes a file through a peer, under its base name; the peer can open it, or gets it from `cat` through the command. */
+export async function publish(
+  bench: BenchEnvironment,
+  peer: BenchPeer,
+  source: string,
+  from: 'file' | 'pipe' = 'file',
+): Promise<Put> {
   await settle(bench, (await stat(source)).size);
   const before = usageOf(peer.pid);
-  const command = await runShoal(bench, peer, ['put', source, '--quiet']);
+  const command =
+    from === 'file'
+      ? await runShoal(bench, peer, ['put', source, '--quiet'])
+      : await runShoal(bench, peer, ['put', '-', '--as', basename(source), '--quiet'], { input: source });
   return { command, daemonCpuSeconds: cpuSince(before, peer) };
 }
 
@@ -63,9 +71,10 @@ export async function fetchFile(
     const beganMs = performance.now();
     let stored: Get['stored'] | undefined;
     const args = ['get', basename(source), '--to', target, '--quiet', '--progress', 'json'];
-    const command = await runShoal(bench, receiver, args, (line) => {
+    const onErrorLine = (line: string) => {
       if (isWriting(line)) stored ??= { seconds: (performance.now() - beganMs) / 1000, cpuSeconds: sides() };
-    });
+    };
+    const command = await runShoal(bench, receiver, args, { onErrorLine });
     if (stored === undefined) throw new Error('`shoal get` did not say when it had all of the file');
     const delivered = { seconds: command.seconds, cpuSeconds: sides() };
     return { stored, delivered, command, lagSeconds: await lags() };
