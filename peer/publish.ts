@@ -7,11 +7,11 @@ import type { IndexClient } from '../index-server/client.js';
 import { neverAborted, unlessAborted } from './abort.js';
 import { CallBatches } from './call-batches.js';
 import type { ChunkStore, IngestSource, StoredFile } from './chunk-store.js';
+import { Copies, type CopiesDeps } from './copies.js';
 import type { IndexWait, WaitListener } from './index-wait.js';
-import type { LivePeer, Membership } from './membership.js';
+import type { Membership } from './membership.js';
 import { claimsOf, mergeRecord } from './records.js';
 import type { Removals } from './removals.js';
-import type { RemotePeers } from './swarm/remote-peer.js';
 import type { WorkGate } from './work-gate.js';
 
 /*
@@ -23,9 +23,6 @@ import type { WorkGate } from './work-gate.js';
 const ASK_FIRST_BYTES = 1024 * 1024;
 /** With two calls at once the index works on one while the answer to the other is on its way. */
 const PUBLISH_BATCHES = { callsAtOnce: 2, questionsAtOnce: LIMITS.publishes, keyOf: (body: PublishBody) => body };
-
-/** Who is asked for a copy and not reached for so long has to wait until all others were asked. */
-const CONNECT_MS = 2_000;
 
 /** See the body of a publish in the index's contract. */
 export type PublishCondition = Pick<PublishBody, 'ifMatch' | 'ifNoneMatch'>;
@@ -72,8 +69,8 @@ export interface PublishOutcome {
 export interface PublisherDeps {
   readonly store: Pick<ChunkStore, 'ingest' | 'get'>;
   readonly index: Pick<IndexClient, 'publish' | 'publishMany' | 'locate' | 'account'>;
-  readonly membership: Pick<Membership, 'auth' | 'livePeers' | 'livePeerCount' | 'swarmToken' | 'peerName'>;
-  readonly peers: Pick<RemotePeers, 'replicate'>;
+  readonly membership: CopiesDeps['membership'] & Pick<Membership, 'auth'>;
+  readonly peers: CopiesDeps['peers'];
   readonly removals: Pick<Removals, 'protect' | 'remove'>;
   readonly wait: Pick<IndexWait, 'run'>;
   readonly gate: Pick<WorkGate, 'check'>;
@@ -88,6 +85,7 @@ export class Publisher {
   readonly #deps: PublisherDeps;
   readonly #defaultReplicas: number;
   readonly #batches: CallBatches<PublishBody, Published>;
+  readonly #copies: Copies;
   readonly #stopped = new AbortController();
   readonly #background = new Set<Promise<unknown>>();
   /** Files of which nobody knows whether the index took them, with the user to ask for. */
@@ -97,6 +95,7 @@ export class Publisher {
     const { index, membership } = deps;
     this.#deps = deps;
     this.#defaultReplicas = options.defaultReplicas;
+    this.#copies = new Copies(deps);
     this.#batches = new CallBatches(
       { ask: async (bodies, onBehalf) => index.publishMany(membership.auth(onBehalf), bodies, neverAborted()) },
       PUBLISH_BATCHES,
@@ -230,71 +229,24 @@ export class Publisher {
       readonly onProgress: ((progress: PublishProgress) => void) | undefined;
     },
   ): Promise<number> {
-    const { membership } = this.#deps;
-    const wanted = Math.min(published.file.replicas, membership.livePeerCount);
-    if (wanted <= 1) return 1;
-    const candidates = inOrder(published.targets, membership.livePeers, membership.peerName);
-    const tell = (copies: number) =>
-      how.onProgress?.({
-        phase: 'replicating',
-        doneBytes: (copies - 1) * file.size,
-        totalBytes: (wanted - 1) * file.size,
-        copies,
-      });
-    const signal = how.wait ? AbortSignal.any([how.signal, this.#stopped.signal]) : this.#stopped.signal;
-    const copying = this.#pull(file.id, published, { candidates, wanted, signal, tell, onBehalf: how.onBehalf });
+    const stopped = this.#stopped.signal;
+    const copying = this.#copies.make(
+      { file, published },
+      {
+        onBehalf: how.onBehalf,
+        signal: how.wait ? AbortSignal.any([how.signal, stopped]) : stopped,
+        onCopies: (copies, wanted) =>
+          how.onProgress?.({
+            phase: 'replicating',
+            doneBytes: (copies - 1) * file.size,
+            totalBytes: (wanted - 1) * file.size,
+            copies,
+          }),
+      },
+    );
     if (how.wait) return copying;
     this.#inBackground(copying);
     return 1;
-  }
-
-  /**
-   * Asks candidates to pull, as many at a time as copies are missing, until there are enough or no candidate is left. Those
-   * that are not reached soon are asked again after all others, and waited for: their names may still lead to pods that
-   * are gone.
-   */
-  async #pull(
-    id: string,
-    published: Published,
-    how: {
-      readonly candidates: readonly LivePeer[];
-      readonly wanted: number;
-      readonly signal: AbortSignal;
-      readonly tell: (copies: number) => void;
-      readonly onBehalf: string | undefined;
-    },
-  ): Promise<number> {
-    const ticket = await this.#readTicket(published, how.onBehalf, how.signal);
-    const left: { readonly peer: LivePeer; readonly connectMs?: number }[] = how.candidates.map((peer) => ({
-      peer,
-      connectMs: CONNECT_MS,
-    }));
-    let copies = 1;
-    how.tell(copies);
-    const lane = async () => {
-      for (let next = left.shift(); next !== undefined; next = left.shift()) {
-        const { peer, connectMs } = next;
-        try {
-          await this.#deps.peers.replicate(peer.address, { id, ticket, connectMs }, how.signal);
-          how.tell(++copies);
-          return;
-        } catch (thrown) {
-          how.signal.throwIfAborted();
-          const error = toShoalError(thrown);
-          this.#deps.log.info({ id, peer: peer.name, error }, 'a peer could not take a copy');
-          if (connectMs !== undefined && error.code === 'timeout') left.push({ peer });
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: how.wanted - 1 }, lane));
-    return copies;
-  }
-
-  async #readTicket(published: Published, onBehalf: string | undefined, signal: AbortSignal): Promise<string> {
-    const { membership, index } = this.#deps;
-    if (published.file.visibility === 'public' && membership.swarmToken !== undefined) return membership.swarmToken;
-    const located = await index.locate(membership.auth(onBehalf), { ref: published.file.id, limit: 1 }, signal);
-    return located.ticket;
   }
 
   #inBackground(work: Promise<unknown>): void {
@@ -344,17 +296,4 @@ function checkOptions(options: PublishOptions, defaultReplicas: number): Wanted 
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   throw new ShoalError('invalid', `${issue?.path.join('.')} ${issue?.message}`, { cause: parsed.error });
-}
-
-/** Those whom the index chose first, then the other live peers, each once and never `self`. */
-function inOrder(
-  targets: readonly { readonly peer: string; readonly address: string }[],
-  livePeers: readonly LivePeer[],
-  self: string,
-): readonly LivePeer[] {
-  const byName = new Map<string, LivePeer>();
-  for (const { peer, address } of targets) byName.set(peer, { name: peer, address });
-  for (const peer of livePeers) if (!byName.has(peer.name)) byName.set(peer.name, peer);
-  byName.delete(self);
-  return [...byName.values()];
 }

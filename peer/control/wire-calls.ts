@@ -21,30 +21,35 @@ export function wireHandler(
   handlers: Readonly<Record<string, AnyCall>>,
 ): (call: IncomingCall) => void {
   const served = new Map(
-    Object.entries(handlers).flatMap(([name, serve]) => {
-      const method = methods[name];
-      return method === undefined ? [] : [[method.path, takerOf(method, serve)] as const];
+    Object.entries(methods).flatMap(([name, method]) => {
+      const serve = handlers[name];
+      return serve === undefined ? [] : [[method.path, takerOf({ name, method, serve })] as const];
     }),
   );
   return (call) => (served.get(call.path) ?? refuseUnknownMethod)(call);
 }
 
-function takerOf(method: Method, serve: AnyCall): (call: IncomingCall) => void {
-  const { originalName, requestDeserialize, responseSerialize } = method;
+function takerOf(served: {
+  readonly name: string;
+  readonly method: Method;
+  readonly serve: AnyCall;
+}): (call: IncomingCall) => void {
+  const { name, method, serve } = served;
+  const { requestDeserialize, responseSerialize } = method;
   const serialize: Serialize =
-    originalName === 'get'
-      ? (event) => dataField(event, GET_RESPONSE_DATA) ?? responseSerialize(event)
-      : responseSerialize;
+    name === 'Get' ? (event) => dataField(event, GET_RESPONSE_DATA) ?? responseSerialize(event) : responseSerialize;
   return (call) => serve(requestsOf(call, requestDeserialize), answersOf(call, serialize));
 }
 
 async function* requestsOf(call: IncomingCall, deserialize: (bytes: Buffer) => object): AsyncGenerator<object> {
-  for await (const bytes of call.requests()) {
-    try {
-      yield deserialize(bytes);
-    } catch (cause) {
-      throw new ShoalError('invalid', 'a request that is no message of its kind', { cause });
-    }
+  for await (const bytes of call.requests()) yield messageOf(bytes, deserialize);
+}
+
+function messageOf(bytes: Buffer, deserialize: (bytes: Buffer) => object): object {
+  try {
+    return deserialize(bytes);
+  } catch (cause) {
+    throw new ShoalError('invalid', 'a request that is no message of its kind', { cause });
   }
 }
 
