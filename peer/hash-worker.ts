@@ -1,9 +1,10 @@
 import fs, { ftruncateSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
+import { BLOCK_BYTES } from './block-ring.js';
 import { ChunkDigests } from './chunk-digests.js';
 import { blake3, chunkBytesFor, DIGEST_BYTES } from './manifest.js';
-import { BLOCK_BYTES, Sha256Thread, sha256Here } from './sha256-thread.js';
+import { Sha256Thread, sha256Here } from './sha256-thread.js';
 import { isMissing, isZero, readFullySync, systemCode, writeFullySync } from './store/file-io.js';
 import type {
   CheckJob,
@@ -25,7 +26,7 @@ import type {
  * A thread that reads, hashes and writes whole files, so that the bytes never cross to the main thread; of small files they
  * come from there, many at a time. It uses synchronous calls: the thread pool of the process stays free for the others.
  * Several jobs go on at once, a block each in turn. They share one buffer, since nothing of it is needed after a turn, and
- * the blocks that are lent to the thread beside this one, which does SHA-256.
+ * the blocks that they share with the thread beside this one, which does SHA-256.
  */
 
 const MAX_CHUNK_BYTES = 4 * 1024 * 1024;
@@ -63,7 +64,10 @@ async function hash(job: HashJob, course: Course): Promise<HashResult> {
   try {
     for (let at = 0; at < job.size; at += BLOCK_BYTES) {
       await course.yield();
-      await sha256.take((space) => hashBlock(job, { at, space, digests }));
+      await sha256.take(
+        (space) => readBlock(job, at, space.subarray(0, BLOCK_BYTES)).length,
+        (block) => digestBlock(job, { at, block, digests }),
+      );
       course.done(Math.min(BLOCK_BYTES, job.size - at));
     }
     if (job.to !== undefined) ftruncateSync(job.to, job.size);
@@ -73,18 +77,16 @@ async function hash(job: HashJob, course: Course): Promise<HashResult> {
   return { digests: digests.all, sha256: sha256Hex };
 }
 
-/** Reads a block into `space`, digests it and writes it; returns its length in bytes. */
-function hashBlock(
+/** Digests a block and writes it. */
+function digestBlock(
   job: HashJob,
-  { at, space, digests }: { readonly at: number; readonly space: Buffer; readonly digests: ChunkDigests },
-): number {
-  const block = readBlock(job, at, space.subarray(0, BLOCK_BYTES));
+  { at, block, digests }: { readonly at: number; readonly block: Buffer; readonly digests: ChunkDigests },
+): void {
   for (let start = 0; start < block.length; start += digests.pieceBytes) {
     const piece = block.subarray(start, start + digests.pieceBytes);
     digests.add(piece, at + start);
     if (job.to !== undefined && !isZero(piece)) writeFullySync(job.to, piece, at + start);
   }
-  return block.length;
 }
 
 async function copy(job: CopyJob, course: Course): Promise<undefined> {

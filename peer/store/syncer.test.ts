@@ -40,7 +40,7 @@ describe('writing back', () => {
   it('begins when much was written, one sync at a time, and ends with one for all', async () => {
     const disk = syncs();
     const writeback = new Writeback(disk.sync);
-    writeback.wrote(63 * MIB);
+    writeback.wrote(15 * MIB);
     expect(disk.calls).toBe(0);
     writeback.wrote(MIB);
     writeback.wrote(200 * MIB);

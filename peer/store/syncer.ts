@@ -5,7 +5,8 @@ import { Lane } from '../../common/lane.js';
 const fdatasync = promisify(fs.fdatasync);
 const fsync = promisify(fs.fsync);
 const BULK_BYTES = 32 * 1024 * 1024;
-const WRITEBACK_BYTES = 64 * 1024 * 1024;
+// Who writes is held up while a sync maps its bytes to the disk; and the last one is of no more than this.
+const WRITEBACK_BYTES = 16 * 1024 * 1024;
 
 /**
  * Makes bytes and names survive a crash of the machine. A sync occupies one of the (by default four) threads on which
