@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { lstat, mkdir, mkdtemp, readdir, rename, rm, utimes, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { lstat, mkdir, mkdtemp, open, readdir, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -312,6 +313,53 @@ describe('a call', () => {
       expect(done.done).toMatchObject({ sha256: 'y', file: { size: 5 } });
       call.end();
       client.close();
+    });
+  });
+
+  describe('whose pipe is read to its end', () => {
+    const content = Buffer.from('some bytes');
+    let received: Buffer[] = [];
+    beforeEach(async () => {
+      received = [];
+      execFileSync('mkfifo', [join(dir, 'pipe')]);
+      const publish = async (source: { readonly stream?: AsyncIterable<Buffer> }) => {
+        for await (const bytes of source.stream ?? []) received.push(bytes);
+        throw new ShoalError('denied', 'all of it came');
+      };
+      await serve((edge) =>
+        putHandlers(edge, { publisher: { publish: publish as Publisher['publish'] }, metrics, buffers }),
+      ).listen(path);
+    });
+
+    /** A call that was asked to confirm the end of its pipe, which has `content` in it. */
+    const askedToConfirm = async () => {
+      const pipe = join(dir, 'pipe');
+      const reader = await open(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+      const writer = await open(pipe, 'w');
+      await writer.write(content);
+      await writer.close();
+      const { dev, ino } = await reader.stat({ bigint: true });
+      const user = await PeerUser.at(path);
+      const call = user.client.put();
+      call.requests.write({ start: { name: 'x', source: { path: pipe, device: `${dev}`, inode: `${ino}` } } });
+      await expect(call.events.next()).resolves.toMatchObject({ value: { event: 'confirmEnd' } });
+      expect(received.map(String)).toEqual(['some bytes']);
+      await reader.close();
+      return { user, call };
+    };
+
+    test('has the whole when it says so', async () => {
+      const { user, call } = await askedToConfirm();
+      call.requests.end({ end: {} });
+      await expect(call.events.next()).rejects.toMatchObject({ code: 'denied', message: 'all of it came' });
+      user.close();
+    });
+
+    test('has not when it says nothing', async () => {
+      const { user, call } = await askedToConfirm();
+      call.requests.end();
+      await expect(call.events.next()).rejects.toMatchObject({ code: 'cancelled' });
+      user.close();
     });
   });
 

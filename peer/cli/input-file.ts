@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { ShoalError } from '../../common/errors.js';
 import type { LocalPath } from '../../proto/gen/shoal/control/v1/LocalPath.js';
+import type { Io } from './io.js';
 
 /** Bytes to publish: a file, open, or standard input. */
 export interface Input {
@@ -16,6 +17,7 @@ export interface Input {
   close(): Promise<void>;
 }
 
+const UNKNOWN = { localPath: undefined, size: undefined };
 const READ_BYTES = 1024 * 1024;
 /** Without O_NONBLOCK, opening a named pipe would wait for its writer. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
@@ -44,13 +46,24 @@ export async function openInputFile(path: string, cwd: string): Promise<Input> {
   }
 }
 
-/** Standard input: of unknown length and without a name. */
-export function standardInput(stdin: Readable): Input {
+/** Standard input. A pipe, and a file of which nothing was read, the daemon may be able to read itself. */
+export function standardInput(io: Pick<Io, 'stdin' | 'stdinFd'>): Input {
   return {
-    localPath: undefined,
-    size: undefined,
-    read: () => stdin,
+    ...(io.stdinFd === undefined ? UNKNOWN : placeOf(io.stdinFd)),
+    read: () => io.stdin,
     close: () => Promise.resolve(),
+  };
+}
+
+/** Where others on this machine find what is open here; unknown where there is no /proc. */
+function placeOf(fd: number): Pick<Input, 'localPath' | 'size'> {
+  if (process.platform !== 'linux') return UNKNOWN;
+  const stat = fs.fstatSync(fd, { bigint: true });
+  const isWhole = stat.isFile() && /^pos:\s*0$/m.test(fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'));
+  if (!stat.isFIFO() && !isWhole) return UNKNOWN;
+  return {
+    localPath: { path: `/proc/${process.pid}/fd/${fd}`, device: String(stat.dev), inode: String(stat.ino) },
+    size: isWhole ? Number(stat.size) : undefined,
   };
 }
 

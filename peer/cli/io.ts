@@ -10,6 +10,8 @@ export type OutputStream = Writable & { readonly isTTY?: boolean; readonly colum
 /** All that a command touches of the process it runs in, so that a test can run it in its own. */
 export interface Io {
   readonly stdin: InputStream;
+  /** Descriptor of what `stdin` reads, if it has one. */
+  readonly stdinFd: number | undefined;
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;
   /** Folder that relative paths start from. */
@@ -33,6 +35,7 @@ export function processIo(): Io {
     get stdin() {
       return process.stdin;
     },
+    stdinFd: 0,
     stdout: process.stdout,
     stderr: process.stderr,
     cwd: process.cwd(),

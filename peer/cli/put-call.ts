@@ -36,6 +36,7 @@ export async function callPut(
   try {
     for await (const event of call.events) {
       if (event.sendData) sending = send();
+      else if (event.confirmEnd) call.requests.end({ end: {} });
       else if (event.progress) deps.progress.update(progressSample(event.progress));
       else if (event.done) done = event.done;
     }

@@ -10,7 +10,7 @@ import type { BufferPool } from '../wire/buffer-pool.js';
 import type { CallEdge, Caller, EventSink } from './call.js';
 import { named } from './files.js';
 import type { ControlHandlers } from './handlers.js';
-import { openLocalPath } from './local-path.js';
+import { openLocalTarget } from './local-path.js';
 import { entryOf, fileEntry } from './messages.js';
 
 type Buffers = Pick<BufferPool, 'take' | 'give'>;
@@ -22,7 +22,7 @@ export function getHandlers(
 ): Pick<ControlHandlers, 'Get'> {
   return {
     Get: edge.events('Get', async ({ ref, target }: GetRequest__Output, caller, sink: EventSink<GetResponse>) => {
-      const local = target === null ? undefined : await openLocalPath(target, 'write');
+      const local = target === null ? undefined : await openLocalTarget(target);
       try {
         if (local !== undefined && (await local.stat()).size > 0) {
           throw new ShoalError('invalid', `the target ${target?.path} is not empty`);

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openLocalPath } from './local-path.js';
+import { openLocalSource, openLocalTarget } from './local-path.js';
 
 let dir: string;
 beforeEach(async () => {
@@ -20,11 +20,12 @@ test('what the caller sees is opened, through a symlink as well', async () => {
   await writeFile(path, 'abc');
   await symlink(path, join(dir, 'link'));
   for (const name of ['file', 'link']) {
-    const handle = await openLocalPath(await seen(join(dir, name)), 'read');
-    expect(await handle?.readFile('utf8')).toBe('abc');
-    await handle?.close();
+    const source = await openLocalSource(await seen(join(dir, name)));
+    expect(source?.isPipe).toBe(false);
+    expect(await source?.handle.readFile('utf8')).toBe('abc');
+    await source?.handle.close();
   }
-  const handle = await openLocalPath(await seen(path), 'write');
+  const handle = await openLocalTarget(await seen(path));
   await handle?.write('x');
   await handle?.close();
   expect(await readFile(path, 'utf8')).toBe('xbc');
@@ -39,13 +40,15 @@ test.each([
 ])('%s is not', async (_what, name) => {
   const path = join(dir, 'file');
   await writeFile(path, 'abc');
-  expect(await openLocalPath(await name(path), 'read')).toBeUndefined();
-  expect(await openLocalPath(await name(path), 'write')).toBeUndefined();
+  expect(await openLocalSource(await name(path))).toBeUndefined();
+  expect(await openLocalTarget(await name(path))).toBeUndefined();
 });
 
-test('a FIFO is not, and nobody waits for its other end', async () => {
-  const path = join(dir, 'fifo');
+test('a pipe is opened to be read, not to be written to, and nobody waits for its other end', async () => {
+  const path = join(dir, 'pipe');
   execFileSync('mkfifo', [path]);
-  expect(await openLocalPath(await seen(path), 'read')).toBeUndefined();
-  expect(await openLocalPath(await seen(path), 'write')).toBeUndefined();
+  const source = await openLocalSource(await seen(path));
+  expect(source?.isPipe).toBe(true);
+  expect(await openLocalTarget(await seen(path))).toBeUndefined();
+  await source?.handle.close();
 });

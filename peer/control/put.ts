@@ -9,15 +9,16 @@ import type { BufferPool } from '../wire/buffer-pool.js';
 import type { CallEdge, Caller, EventSink } from './call.js';
 import { visibilityOf } from './files.js';
 import type { ControlHandlers } from './handlers.js';
-import { openLocalPath } from './local-path.js';
+import { type LocalSource, openLocalSource } from './local-path.js';
 import { fileEntry } from './messages.js';
+import { readPipe } from './pipe-reader.js';
 
 /** What a put works with. */
 export interface PutDeps {
   readonly publisher: Pick<Publisher, 'publish'>;
   readonly metrics: Pick<PeerMetrics, 'receivedBytes'>;
   /** Where the bytes that callers send may lie. */
-  readonly buffers: Pick<BufferPool, 'give'>;
+  readonly buffers: Pick<BufferPool, 'take' | 'give'>;
 }
 
 /** The call that publishes. */
@@ -25,13 +26,12 @@ export function putHandlers(edge: CallEdge, deps: PutDeps): Pick<ControlHandlers
   return {
     Put: edge.conversation('Put', async (requests: AsyncIterator<PutRequest__Output>, caller, sink) => {
       const start = await startOf(requests);
-      const local = start.source === null ? undefined : await openLocalPath(start.source, 'read');
+      const local = start.source === null ? undefined : await openLocalSource(start.source);
       try {
-        const source =
-          local === undefined ? sentBytes(requests, { start, sink, buffers: deps.buffers }) : { fd: local.fd };
+        const source = sourceOf(local, { requests, start, sink, caller, buffers: deps.buffers });
         await put(deps, { source, start, caller, sink });
       } finally {
-        await local?.close();
+        await local?.handle.close();
       }
     }),
   };
@@ -61,31 +61,49 @@ async function startOf(requests: AsyncIterator<PutRequest__Output>): Promise<Put
   throw new ShoalError('invalid', 'the first request of a put must be start');
 }
 
+interface PutCall {
+  readonly requests: AsyncIterator<PutRequest__Output>;
+  readonly start: PutStart__Output;
+  readonly sink: EventSink<PutResponse>;
+  readonly caller: Pick<Caller, 'signal'>;
+  readonly buffers: PutDeps['buffers'];
+}
+
+function sourceOf(local: LocalSource | undefined, call: PutCall): IngestSource {
+  if (local !== undefined && !local.isPipe) return { fd: local.handle.fd };
+  const { size } = call.start;
+  return {
+    stream: local === undefined ? sentBytes(call) : pipedBytes(local, call),
+    release: (data) => call.buffers.give(data),
+    ...(size !== undefined && { size }),
+  };
+}
+
 /**
  * The bytes that the caller sends. They are asked for when they are first read, so not before the store has found that
  * there is room for them.
  */
-function sentBytes(
-  requests: AsyncIterator<PutRequest__Output>,
-  call: {
-    readonly start: PutStart__Output;
-    readonly sink: EventSink<PutResponse>;
-    readonly buffers: Pick<BufferPool, 'give'>;
-  },
-): IngestSource {
-  const { size } = call.start;
-  const release = (data: Buffer) => call.buffers.give(data);
-  async function* bytes(): AsyncGenerator<Buffer> {
-    await call.sink.send({ sendData: {} });
-    for (let next = await requests.next(); next.done !== true; next = await requests.next()) {
-      if (next.value.end) return;
-      if (next.value.data === undefined) throw new ShoalError('invalid', 'a put has only one start');
-      yield next.value.data;
-    }
-    // A caller that died ends its stream like one that has finished.
-    throw new ShoalError('cancelled', 'the caller was cut off before it had sent everything');
+async function* sentBytes({ requests, sink }: PutCall): AsyncGenerator<Buffer> {
+  await sink.send({ sendData: {} });
+  for (let next = await requests.next(); next.done !== true; next = await requests.next()) {
+    if (next.value.end) return;
+    if (next.value.data === undefined) throw new ShoalError('invalid', 'a put has only one start');
+    yield next.value.data;
   }
-  return { stream: bytes(), release, ...(size !== undefined && { size }) };
+  // A caller that died ends its stream like one that has finished.
+  throw cutOffError();
+}
+
+/** The bytes that come out of the caller's pipe. Whoever writes to it may have died with the caller: the end counts when the caller says so. */
+async function* pipedBytes(local: LocalSource, { requests, sink, caller, buffers }: PutCall): AsyncGenerator<Buffer> {
+  yield* readPipe(local.handle.fd, { buffers, signal: caller.signal });
+  await sink.send({ confirmEnd: {} });
+  const next = await requests.next();
+  if (next.done === true || !next.value.end) throw cutOffError();
+}
+
+function cutOffError(): ShoalError {
+  return new ShoalError('cancelled', 'the caller was cut off before it had sent everything');
 }
 
 function publishOptions(start: PutStart__Output, { onBehalf }: Caller): PublishOptions {

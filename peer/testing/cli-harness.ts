@@ -17,6 +17,8 @@ export interface Outcome {
 export interface RunOptions {
   /** All of standard input; none means that it is empty. */
   readonly stdin?: string | Buffer | InputStream;
+  /** Descriptor of standard input, when it has one. */
+  readonly stdinFd?: number;
   readonly env?: NodeJS.ProcessEnv;
   /** Called with the function that interrupts the command, as Ctrl-C does. */
   readonly onStart?: (interrupt: () => void) => void;
@@ -77,6 +79,7 @@ export async function runCommand(
     argv,
     {
       stdin: inputOf(options),
+      stdinFd: options.stdinFd,
       stdout: options.stdout ?? stdout,
       stderr,
       dropOutput: () => {},

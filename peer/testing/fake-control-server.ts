@@ -62,6 +62,8 @@ export class FakeControlServer {
   readonly calls: SeenCall[] = [];
   /** Whether it reads and writes the paths that callers name, where device and inode match. */
   opensPaths = true;
+  /** Whether it asks for the end of what it could open, as the daemon does when that is a pipe. */
+  confirmsEnd = false;
   /** Progress that every put, get and verify tells of first. */
   progress: Progress[] = [];
   /** How a drain ends; undefined for one that goes on. */
@@ -166,6 +168,9 @@ export class FakeControlServer {
       // A call that was cancelled ends its requests first and is known as cancelled only then.
       await setImmediate();
       if (call.cancelled) return;
+    } else if (this.confirmsEnd) {
+      call.write({ confirmEnd: {} });
+      if (!(await requests.next()).value?.end) throw new ShoalError('invalid', 'the end was not confirmed');
     }
     const file = this.catalogue.publish(start, content, bearer(call.metadata));
     call.write({ done: { file: file.entry, sha256: file.sha256, copies: start.replicas ?? 1 } });

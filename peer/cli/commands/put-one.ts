@@ -43,8 +43,8 @@ export async function putOne(
   { file, name }: Source,
   { options, progress }: { readonly options: PutOptions; readonly progress: ProgressView },
 ): Promise<Published> {
-  const { stdin, cwd } = context.io;
-  const input = file === STANDARD_INPUT ? standardInput(stdin) : await openInputFile(file, cwd);
+  const { io } = context;
+  const input = file === STANDARD_INPUT ? standardInput(io) : await openInputFile(file, io.cwd);
   try {
     const client = await context.connect();
     return publishedOf(await callPut({ client, input, progress }, putStart(input, name, options)));

@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises';
-import { PassThrough } from 'node:stream';
+import { constants } from 'node:fs';
+import { mkdir, open, symlink, truncate, writeFile } from 'node:fs/promises';
+import { PassThrough, Readable } from 'node:stream';
 import { ShoalError } from '../../../common/errors.js';
 import { CliHarness } from '../../testing/cli-harness.js';
 
@@ -80,6 +82,54 @@ test('publishes standard input under the name given', async () => {
   expect(cli.server.calls[0]?.request).toMatchObject({ name: 'from-pipe', source: null });
   expect(cli.server.calls[0]?.request).not.toHaveProperty('size');
   expect(cli.server.catalogue.files[0]?.content.equals(content)).toBe(true);
+});
+
+const onLinux = process.platform === 'linux' ? test : test.skip;
+
+/** Standard input that nobody may read. */
+const unreadable = () =>
+  new Readable({
+    read() {
+      this.destroy(new Error('standard input was read'));
+    },
+  });
+
+onLinux('has the daemon read standard input itself when that is a pipe, and says that nothing is missing', async () => {
+  execFileSync('mkfifo', [cli.path('pipe')]);
+  const stdin = await open(cli.path('pipe'), constants.O_RDONLY | constants.O_NONBLOCK);
+  const writer = await open(cli.path('pipe'), 'w');
+  const written = writer.writeFile(content).then(() => writer.close());
+  cli.server.confirmsEnd = true;
+  const options = { stdin: unreadable(), stdinFd: stdin.fd };
+  const { exitCode, stdout } = await cli.run(['put', '-', '--as', 'x'], options);
+  await written;
+  expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: `${sha256}\n` });
+  expect(cli.server.calls[0]?.request).toMatchObject({ source: { path: `/proc/${process.pid}/fd/${stdin.fd}` } });
+  expect(cli.server.calls[0]?.request).not.toHaveProperty('size');
+  await stdin.close();
+});
+
+onLinux('has the daemon read standard input itself when that is a file', async () => {
+  await writeFile(cli.path('a'), content);
+  const stdin = await open(cli.path('a'));
+  const options = { stdin: unreadable(), stdinFd: stdin.fd };
+  const { exitCode, stdout } = await cli.run(['put', '-', '--as', 'x'], options);
+  expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: `${sha256}\n` });
+  expect(cli.server.calls[0]?.request).toMatchObject({
+    size: content.length,
+    source: { path: `/proc/${process.pid}/fd/${stdin.fd}` },
+  });
+  await stdin.close();
+});
+
+onLinux('sends what is left of a file that was read in part', async () => {
+  await writeFile(cli.path('input'), `skipped${content.toString('latin1')}`, 'latin1');
+  const stdin = await open(cli.path('input'));
+  await stdin.read(Buffer.alloc(7), 0, 7, null);
+  const { stdout } = await cli.run(['put', '-', '--as', 'x'], { stdin: content, stdinFd: stdin.fd });
+  expect(stdout).toBe(`${sha256}\n`);
+  expect(cli.server.calls[0]?.request).toMatchObject({ source: null });
+  await stdin.close();
 });
 
 test.each([

@@ -13,6 +13,7 @@ const run = promisify(execFile);
 
 const io = {
   stdin: process.stdin,
+  stdinFd: undefined,
   stdout: process.stdout,
   stderr: process.stderr,
   cwd: '/',
