@@ -4,10 +4,12 @@
 // program that fails -> peers stop, then the index. A program that somebody ends from outside is let go: that is how
 // people see what a swarm does without it.
 
+import { mkdirSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ChildProgram, portTrouble } from './child-program.mjs';
 import { folderFromRoot, indexProgram, MOST_PEERS, peerProgram } from './local-swarm.mjs';
-import { setUp } from './setup.mjs';
+import { root, setUp } from './setup.mjs';
 import { tour } from './tour.mjs';
 
 const USAGE = `npm start [-- OPTION ...]
@@ -187,7 +189,7 @@ function readOptions() {
       isAlone,
       peerNumbers: isAlone ? [number] : Array.from({ length: number }, (_, i) => i + 1),
       port: wholeNumber('--port', values.port, 1024 + MOST_PEERS, 65535 - MOST_PEERS),
-      dataDir: folderFromRoot(values.data),
+      dataDir: dataFolder(values.data),
       startOptions: ['port', 'data']
         .filter((name) => values[name] !== { port: '5000', data: 'data' }[name])
         .map((name) => `--${name} ${values[name]} `)
@@ -197,6 +199,18 @@ function readOptions() {
     console.error(`start: ${error.message}\n${USAGE}`);
     process.exit(2);
   }
+}
+
+/** The folder is there afterwards. */
+function dataFolder(path) {
+  const folder = folderFromRoot(path);
+  try {
+    mkdirSync(resolve(root, folder), { recursive: true });
+  } catch (error) {
+    const isFile = error.code === 'EEXIST' || error.code === 'ENOTDIR';
+    throw new Error(`--data is '${path}', ${isFile ? 'not a folder' : `which cannot be made: ${error.message}`}`);
+  }
+  return folder;
 }
 
 function wholeNumber(option, text, min, max) {

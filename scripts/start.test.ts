@@ -150,6 +150,8 @@ test.each([
   [['--peers', '0'], "--peers is '0', not a whole number from 1 to 50"],
   [['--peer', 'x'], "--peer is 'x', not a whole number from 1 to 50"],
   [['--peer', '1', '--peers', '2'], 'give --peers or --peer, not both'],
+  [['--data', 'package.json'], "--data is 'package.json', not a folder"],
+  [['--data', 'package.json/x'], "--data is 'package.json/x', not a folder"],
   [['--bogus'], "Unknown option '--bogus'"],
 ])('refuses %j', async (args, message) => {
   const result = await run(process.execPath, [join(clone, 'scripts/start.mjs'), ...args]);
