@@ -3,8 +3,9 @@ import { basename, dirname, resolve } from 'node:path';
 import { ShoalError } from '../../../common/errors.js';
 import { Lane } from '../../../common/lane.js';
 import type { GetManyResult__Output } from '../../../proto/gen/shoal/control/v1/GetManyResult.js';
-import { SMALL_FILE_BYTES, SMALL_FILES_AT_ONCE } from '../../small-files.js';
+import { SMALL_FILES_AT_ONCE } from '../../small-files.js';
 import type { CommandContext } from '../command-context.js';
+import { inFetchingOrder, isLarge } from '../fetching-order.js';
 import { checkSize, type GetResult } from '../get-call.js';
 import { filesOf, isPrefix, type PlacedFile, shownPath } from '../get-plan.js';
 import { noteMany, workThrough } from '../many-files.js';
@@ -66,8 +67,7 @@ async function expanded(
   const client = await context.connect();
   const wanted: Wanted[] = [];
   for (const ref of refs) {
-    // In the order of chance: peers that want the same set have different parts of it to give each other.
-    if (isPrefix(ref)) wanted.push(...shuffled(await filesOf(client, ref, { to, cwd: context.io.cwd })));
+    if (isPrefix(ref)) wanted.push(...inFetchingOrder(await filesOf(client, ref, { to, cwd: context.io.cwd })));
     else wanted.push({ ref });
   }
   return wanted;
@@ -75,16 +75,6 @@ async function expanded(
 
 function byName(files: readonly Gotten[]): Gotten[] {
   return [...files].sort((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-/** A copy in the order of chance (Fisher and Yates). */
-function shuffled<T>(items: readonly T[]): T[] {
-  const all = [...items];
-  for (let at = all.length - 1; at > 0; at -= 1) {
-    const other = Math.floor(Math.random() * (at + 1));
-    [all[at], all[other]] = [all[other] as T, all[at] as T];
-  }
-  return all;
 }
 
 type SmallGets = SmallFilesCall<{ readonly ref: string }, GetManyResult__Output>;
@@ -142,7 +132,7 @@ class Batch {
       if ('ref' in file) return await this.#large.run(() => this.#getRef(file, progress));
       const path = await file.folder.place(file.inside);
       this.#claim(path, shownPath(file));
-      if (file.size <= SMALL_FILE_BYTES) return await this.#getSmall(file, path);
+      if (!isLarge(file)) return await this.#getSmall(file, path);
       return await this.#large.run(() => this.#getLarge(file, path, progress));
     } finally {
       progress.finish();
