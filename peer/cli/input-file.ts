@@ -55,11 +55,15 @@ export function standardInput(io: Pick<Io, 'stdin' | 'stdinFd'>): Input {
   };
 }
 
-/** Where others on this machine find what is open here; unknown where there is no /proc. */
+/**
+ * Where others on this machine find what is open here; unknown where there is no /proc. What says that it has no bytes may have
+ * some all the same, as files of /proc do.
+ */
 function placeOf(fd: number): Pick<Input, 'localPath' | 'size'> {
   if (process.platform !== 'linux') return UNKNOWN;
   const stat = fs.fstatSync(fd, { bigint: true });
-  const isWhole = stat.isFile() && /^pos:\s*0$/m.test(fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'));
+  const isWhole =
+    stat.isFile() && stat.size > 0n && /^pos:\s*0$/m.test(fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'));
   if (!stat.isFIFO() && !isWhole) return UNKNOWN;
   return {
     localPath: { path: `/proc/${process.pid}/fd/${fd}`, device: String(stat.dev), inode: String(stat.ino) },

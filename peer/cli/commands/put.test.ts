@@ -132,6 +132,14 @@ onLinux('sends what is left of a file that was read in part', async () => {
   await stdin.close();
 });
 
+onLinux('reads a file that does not tell its size', async () => {
+  const stdin = await open('/proc/version');
+  const { stdout } = await cli.run(['put', '-', '--as', 'x'], { stdin: content, stdinFd: stdin.fd });
+  expect(stdout).toBe(`${sha256}\n`);
+  expect(cli.server.calls[0]?.request).toMatchObject({ source: null });
+  await stdin.close();
+});
+
 test.each([
   ['a missing file', ['put', 'missing'], 3, 'there is no file missing'],
   ['an empty path', ['put', ''], 2, "the FILE '' is empty"],
